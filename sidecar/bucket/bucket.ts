@@ -1,0 +1,174 @@
+// What the rest of sidemount needs from object storage, in our own words.
+//
+// Every write names the generation it expects to replace; every ranged read is pinned to a generation.
+// All calls have a deadline, are repeated only where repeating is safe, and fail with a BucketError.
+
+/** The version number of an object's bytes. Strictly increasing for one name (GCS: int64, microseconds). */
+export type Generation = bigint;
+
+/** What a write expects to find under the name it writes: exactly this generation, or nothing at all. */
+export type Expected = Generation | "absent";
+
+/** One object version with its attributes, as the bucket describes it. */
+export interface ObjectInfo {
+  readonly name: string;
+  readonly generation: Generation;
+  readonly metageneration: bigint;
+  /** Stored bytes (for a gzip-encoded object: the compressed size; that is what we read). */
+  readonly size: number;
+  /** CRC32C of the stored bytes as an unsigned 32-bit number. */
+  readonly crc32c: number;
+  /** When this generation was created, in milliseconds since the epoch by the bucket's clock. */
+  readonly createdMs: number;
+  /** When the object or its metadata last changed, by the bucket's clock. */
+  readonly updatedMs: number;
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  /** Custom metadata. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** An answer together with the bucket's clock when it was given (the Date header): ages are measured with it. */
+export interface Dated<T> {
+  readonly value: T;
+  readonly dateMs: number;
+}
+
+export interface ListQuery {
+  readonly prefix: string;
+  /** Collapse names that contain this after the prefix into `prefixes`. Placeholders `dir/` come as items too. */
+  readonly delimiter?: "/";
+  /** First name to list (inclusive). */
+  readonly startOffset?: string;
+  /** First name not to list (exclusive). */
+  readonly endOffset?: string;
+  /** Items plus prefixes wanted in this page, 1–1000. */
+  readonly pageSize?: number;
+  readonly pageToken?: string;
+}
+
+/** One page of a listing; complete only when `nextPageToken` is undefined. May be empty and still have a token. */
+export interface ListPage {
+  readonly objects: readonly ObjectInfo[];
+  readonly prefixes: readonly string[];
+  readonly nextPageToken: string | undefined;
+  readonly dateMs: number;
+}
+
+/** Attributes given to an object when it is written. */
+export interface ObjectProperties {
+  readonly contentType?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Bytes to upload: either in memory, or a range from 0 to `size` of an open local file. */
+export type UploadSource =
+  | { readonly kind: "bytes"; readonly bytes: Buffer; readonly crc32c: number }
+  | { readonly kind: "file"; readonly descriptor: number; readonly size: number; readonly crc32c: number };
+
+/** How a resumable upload can be found again after a crash. Persisted by whoever starts the upload. */
+export interface UploadSession {
+  readonly url: string;
+}
+
+export interface UploadOptions {
+  /** Called once the session exists, before any byte is sent; awaited. Only for uploads above the single-request size. */
+  readonly onSession?: (session: UploadSession) => Promise<void> | void;
+  /** Called with the number of bytes the bucket has confirmed so far. */
+  readonly onProgress?: (bytes: number) => void;
+  /**
+   * Identifies this very write (RULES 4): stored as metadata `sidemount-op`. If the insert answers 412 and the
+   * live object carries this id, an answer was lost and the write is reported as the success it was.
+   */
+  readonly operationId: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReadOptions {
+  /** First byte wanted and one past the last. Omit for the whole object (then the CRC32C is verified). */
+  readonly range?: { readonly start: number; readonly end: number };
+  readonly signal?: AbortSignal;
+}
+
+export interface BucketLayout {
+  readonly hierarchicalNamespace: boolean;
+  readonly location: string;
+}
+
+/** One bucket, through one set of credentials. */
+export interface Bucket {
+  readonly name: string;
+
+  /**
+   * Proves that the bucket exists and that these credentials may list it. Throws `bucket-not-found`, `forbidden`,
+   * `unauthenticated` or `unavailable`, with a message a person can act on.
+   */
+  check(): Promise<BucketLayout>;
+
+  /** The live version of `name`, or undefined if there is none. */
+  stat(name: string, signal?: AbortSignal): Promise<Dated<ObjectInfo | undefined>>;
+
+  /** One page of names, in UTF-8 byte order. */
+  list(query: ListQuery, signal?: AbortSignal): Promise<ListPage>;
+
+  /**
+   * The stored bytes of exactly this version, in chunks as they arrive; never a mix of versions. A connection
+   * lost midway is resumed from the last byte received. Ends short only by throwing. `not-found` when the
+   * version is gone.
+   */
+  read(
+    object: { name: string; generation: Generation; size: number; crc32c: number },
+    options?: ReadOptions,
+  ): AsyncIterable<Buffer>;
+
+  /**
+   * Writes a whole object. The bytes are refused by the service if they do not match the given CRC32C
+   * (error `checksum`). `precondition-failed` when `expected` does not hold and the live object is not ours.
+   */
+  insert(
+    name: string,
+    source: UploadSource,
+    expected: Expected,
+    properties: ObjectProperties,
+    options: UploadOptions,
+  ): Promise<Dated<ObjectInfo>>;
+
+  /** Changes metadata keys (null deletes a key). Guarded by generation and metageneration. */
+  patch(
+    name: string,
+    version: { generation: Generation; metageneration: bigint },
+    changes: { metadata?: Readonly<Record<string, string | null>>; contentType?: string },
+  ): Promise<Dated<ObjectInfo>>;
+
+  /** Deletes `name` if its live version is `generation`. True if it was there, false if nothing is there any more. */
+  remove(name: string, generation: Generation): Promise<boolean>;
+
+  /**
+   * Renames atomically: `moveTo`, or copy + delete where `moveTo` is refused. `not-found` when the source
+   * version is gone, `precondition-failed` when the destination is not as expected.
+   */
+  move(
+    source: { name: string; generation: Generation },
+    destination: string,
+    expected: Expected,
+  ): Promise<Dated<ObjectInfo>>;
+
+  /** Server-side copy of one version. */
+  copy(
+    source: { name: string; generation: Generation },
+    destination: string,
+    expected: Expected,
+  ): Promise<Dated<ObjectInfo>>;
+
+  /** Concatenates 1–32 sources into `destination`, which may be one of them. */
+  compose(
+    destination: string,
+    sources: readonly { name: string; generation: Generation }[],
+    expected: Expected,
+    properties: ObjectProperties,
+    options: { operationId: string },
+  ): Promise<Dated<ObjectInfo>>;
+
+  /** Closes idle connections. */
+  close(): Promise<void>;
+}
