@@ -1,0 +1,31 @@
+// Everything a mount is told, after flags, environment and defaults were read and checked. Plain data:
+// the supervisor hands it to the worker as JSON.
+
+export interface MountOptions {
+  readonly bucket: string;
+  /** Absolute path of the mount point. */
+  readonly directory: string;
+  /** "" or a prefix ending in "/": only names below it are visible. */
+  readonly prefix: string;
+  /** Base URL of the JSON API, for example `https://storage.googleapis.com` or `http://127.0.0.1:4443`. */
+  readonly endpoint: string;
+  /** Absolute path of the folder for copies and databases. */
+  readonly stateDirectory: string;
+  readonly cacheSizeBytes: number;
+  readonly allowOther: boolean;
+  readonly readOnly: boolean;
+  readonly uid: number;
+  readonly gid: number;
+  readonly fileMode: number;
+  readonly directoryMode: number;
+  /** Longest time a confirmed version is trusted; 0 asks at every open. */
+  readonly freshnessMs: number;
+  readonly soleWriter: boolean;
+  /** Glob patterns of names created in the bucket at once, inside open. */
+  readonly lockNames: readonly string[];
+  readonly drainTimeoutMs: number;
+  /** Longest time a data request may go without progress. */
+  readonly deadlineMs: number;
+  readonly passthrough: "auto" | "on" | "off";
+  readonly logLevel: string;
+}
