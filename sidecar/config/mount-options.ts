@@ -28,4 +28,14 @@ export interface MountOptions {
   readonly deadlineMs: number;
   readonly passthrough: "auto" | "on" | "off";
   readonly logLevel: string;
+  /** Where log lines go: 2 (stderr) when stdout belongs to a command run by `exec`. Default 1 (stdout). */
+  readonly logDescriptor?: 1 | 2;
+}
+
+/** What the command line tells a mount while it runs, and hears from it. */
+export interface MountHooks {
+  /** The folder is live: programs may use it. Called once. */
+  readonly onReady?: () => void;
+  /** Ends the mount in an orderly way. When present, signals are the caller's business and not the mount's. */
+  readonly stop?: AbortSignal;
 }
