@@ -11,7 +11,7 @@ export interface BucketAddress {
 // Left over from a template: the mount would fail later with "no such bucket", which sends people looking for
 // missing permissions.
 const placeholders = [
-  /replace[-_ ]?(me|with|this)/i,
+  /replace[-_ ]?(me|with|this)(?![a-z])/i,
   /change[-_ ]?me/i,
   /(enter|put|insert)[-_ ]?your/i,
   /your[-_ ]?(\w+[-_ ]?)*bucket/i,
@@ -50,7 +50,8 @@ function faultOf(name: string): string | undefined {
   if (name === "") return "the name is missing";
   if (/[^a-z0-9._-]/.test(name)) return "names have only small letters, digits, dashes, underscores and dots";
   if (!/^[a-z0-9].*[a-z0-9]$/.test(name)) return "names begin and end with a letter or digit";
-  if (name.length < 3 || name.length > (name.includes(".") ? 222 : 63)) return "names have 3 to 63 characters";
+  if (name.length < 3 || name.length > (name.includes(".") ? 222 : 63))
+    return "names have 3 to 63 characters";
   if (name.split(".").some((part) => part === "" || part.length > 63)) {
     return "between dots there are 1 to 63 characters";
   }

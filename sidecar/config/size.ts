@@ -27,7 +27,8 @@ export function formatSize(bytes: number): string {
     ["B", 1000],
   ] as const) {
     for (let power = letters.length - 1; power > 0; power--) {
-      if (bytes > 0 && bytes % base ** power === 0) return `${bytes / base ** power}${letters[power]}${suffix}`;
+      if (bytes > 0 && bytes % base ** power === 0)
+        return `${bytes / base ** power}${letters[power]}${suffix}`;
     }
   }
   return `${bytes}B`;

@@ -1,9 +1,23 @@
-// One JSON line per event on stdout: severity, time, message and fields; a readable form on a terminal.
+// One JSON line per event: severity, time, message and fields; a readable form on a terminal.
+//
+// Whatever is logged passes through `loggable` (fields, by name and type) and `withoutSecrets` (the finished
+// line, by pattern), so that no part has to think of either.
+
+import { createRequire } from "node:module";
+import { isatty } from "node:tty";
 
 import pino from "pino";
 
+import { loggable } from "./loggable.ts";
+import { withoutSecrets } from "./secrets.ts";
+
 /** What every part gets to report events with: `log.info({ object, bytes }, "upload done")`. */
 export type Log = pino.Logger;
+
+/** Where finished lines go. */
+export interface LogDestination {
+  write(line: string): void;
+}
 
 const severityOf: Record<string, string> = {
   trace: "DEBUG",
@@ -14,13 +28,48 @@ const severityOf: Record<string, string> = {
   fatal: "CRITICAL",
 };
 
-/** The process-wide logger. `level` is one of pino's: debug, info, warn, error, silent. */
-export function createLog(level: string): Log {
-  return pino({
-    level,
+/**
+ * A process's logger. `level` is one of pino's: debug, info, warn, error, silent. Lines go to stdout unless
+ * another descriptor or destination is given; a descriptor that is a terminal gets the readable form.
+ */
+export function createLog(level: string, to: LogDestination | 1 | 2 = 1): Log {
+  const destination = typeof to === "number" ? openDescriptor(to) : to;
+  const log: Log = pino(
+    {
+      level,
+      messageKey: "message",
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: {
+        level: (label) => ({ severity: severityOf[label] ?? "DEFAULT" }),
+        log: loggable,
+      },
+      serializers: { err: (error: unknown) => error }, // `loggable` has made fields of it
+    },
+    { write: (line: string) => destination.write(withoutSecrets(line)) },
+  );
+  // formatters.log sees the fields of a call only; those of a child are written once, when it is made.
+  const makeChild = log.child;
+  log.child = function child(this: Log, bindings: pino.Bindings, ...rest: []) {
+    return makeChild.call(this, loggable(bindings), ...rest);
+  } as Log["child"];
+  return log;
+}
+
+// Synchronous: a line that was logged before a crash is a line that can be read after it.
+function openDescriptor(descriptor: 1 | 2): LogDestination {
+  if (!isatty(descriptor)) return pino.destination({ fd: descriptor, sync: true });
+  // Loaded on terminals only: a service pays neither its time nor its memory.
+  const pretty = createRequire(import.meta.url)("pino-pretty") as (options: object) => LogDestination;
+  return pretty({
+    destination: descriptor,
+    sync: true,
     messageKey: "message",
-    base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label) => ({ severity: severityOf[label] ?? "DEFAULT" }) },
+    levelKey: "severity",
+    customLevels: { DEBUG: 20, INFO: 30, WARNING: 40, ERROR: 50, CRITICAL: 60 },
+    customColors: { DEBUG: "gray", INFO: "green", WARNING: "yellow", ERROR: "red", CRITICAL: "red" },
+    useOnlyCustomProps: false,
+    translateTime: "SYS:HH:MM:ss",
+    singleLine: true,
   });
 }

@@ -1,0 +1,20 @@
+// `sidemount mount`: in the foreground until told to stop.
+
+import type { MountOptions } from "../config/mount-options.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Doors } from "./doors.ts";
+import { onSignals, stopSignals } from "./signals.ts";
+
+/** Answers with the exit code: 0, or 75 when something is still owed to the bucket. */
+export async function mount(
+  options: MountOptions,
+  log: Log,
+  { runMount }: Pick<Doors, "runMount">,
+): Promise<number> {
+  const stop = new AbortController();
+  using _ = onSignals(stopSignals, (signal) => {
+    log.info({ signal }, stop.signal.aborted ? "already stopping" : "told to stop");
+    stop.abort();
+  });
+  return await runMount(options, log, { stop: stop.signal });
+}

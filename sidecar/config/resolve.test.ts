@@ -1,0 +1,200 @@
+import { existsSync, readFileSync } from "node:fs";
+
+import test from "ava";
+
+import { optionDocument } from "./option-document.ts";
+import { optionKeys, specOf, type Machine } from "./option-table.ts";
+import { misspelledEnvironment, resolveMountOptions, type Environment, type Typed } from "./resolve.ts";
+import { UsageError } from "./usage-error.ts";
+
+const machine: Machine = {
+  uid: 1000,
+  gid: 1001,
+  workingDirectory: "/home/me",
+  passwd: "www-data:x:33:33::/var/www:/bin/false\n",
+  group: "www-data:x:33:\n",
+};
+
+function resolve(typed: Partial<Typed> = {}, environment: Environment = {}) {
+  return resolveMountOptions(
+    { operands: ["my-uploads", "uploads"], flags: {}, fstab: [], ...typed },
+    environment,
+    machine,
+  );
+}
+
+test("bucket and folder alone give the documented defaults", (t) => {
+  const options = resolve();
+  t.like(options, {
+    bucket: "my-uploads",
+    directory: "/home/me/uploads",
+    prefix: "",
+    endpoint: "https://storage.googleapis.com",
+    cacheSizeBytes: 10 * 1024 ** 3,
+    allowOther: true,
+    readOnly: false,
+    uid: 1000,
+    gid: 1001,
+    fileMode: 0o666,
+    directoryMode: 0o777,
+    freshnessMs: 60_000,
+    soleWriter: false,
+    lockNames: ["*.lock", "*.lck", "*.pid", ".~lock.*"],
+    drainTimeoutMs: 25_000,
+    deadlineMs: 25_000,
+    passthrough: "auto",
+    logLevel: "info",
+  });
+  t.regex(options.stateDirectory, /^\/var\/lib\/sidemount\/my-uploads-[0-9a-f]{12}$/);
+});
+
+test("what a mount is told is plain data", (t) => {
+  const options = resolve();
+  t.deepEqual(JSON.parse(JSON.stringify(options)), options);
+});
+
+test("a flag goes before -o, -o before the environment, the environment before the default", (t) => {
+  const environment = { SIDEMOUNT_FRESHNESS: "3s" };
+  t.is(resolve({}, environment).freshnessMs, 3000);
+  t.is(resolve({ fstab: ["freshness=2s"] }, environment).freshnessMs, 2000);
+  t.is(resolve({ flags: { freshnessMs: "1s" }, fstab: ["freshness=2s"] }, environment).freshnessMs, 1000);
+  t.is(resolve({}, { SIDEMOUNT_FRESHNESS: "" }).freshnessMs, 60_000);
+});
+
+test("every option can be given in the environment and in -o", (t) => {
+  const examples: Record<string, string> = {
+    endpoint: "http://127.0.0.1:4443",
+    stateDirectory: "/tmp/state",
+    uid: "7",
+    gid: "8",
+  };
+  for (const key of optionKeys) {
+    const { environment, flag, default: fallback } = specOf(key);
+    const text = examples[key] ?? fallback;
+    t.notThrows(() => resolve({}, { [environment]: text }), environment);
+    if (text?.includes(",")) continue; // commas separate the options of -o
+    t.notThrows(() => resolve({ fstab: [`${flag.replaceAll("-", "_")}=${text}`] }), flag);
+  }
+});
+
+test("the bucket may come from GCS_BUCKET, and then the folder stands alone", (t) => {
+  t.like(resolve({ operands: ["/srv/x"] }, { GCS_BUCKET: "my-uploads" }), {
+    bucket: "my-uploads",
+    directory: "/srv/x",
+  });
+  t.is(resolve({ operands: ["other-one", "/srv/x"] }, { GCS_BUCKET: "my-uploads" }).bucket, "other-one");
+  t.throws(() => resolve({ operands: ["/srv/x"] }), {
+    instanceOf: UsageError,
+    message: /folder to mount on is missing/,
+  });
+  t.throws(() => resolve({ operands: [] }), { message: /bucket and the folder are missing/ });
+  t.throws(() => resolve({ operands: ["abc", "b", "c"] }), { message: /Too many arguments: c/ });
+});
+
+test("the address of an emulator comes from STORAGE_EMULATOR_HOST unless --endpoint says otherwise", (t) => {
+  const environment = { STORAGE_EMULATOR_HOST: "http://127.0.0.1:9000" };
+  t.is(resolve({}, environment).endpoint, "http://127.0.0.1:9000");
+  t.is(
+    resolve({ flags: { endpoint: "http://127.0.0.1:4443/" } }, environment).endpoint,
+    "http://127.0.0.1:4443",
+  );
+});
+
+test("a folder of the bucket is given by address or by --prefix, not by both", (t) => {
+  t.is(resolve({ operands: ["gs://my-uploads/photos", "x"] }).prefix, "photos/");
+  t.is(resolve({ flags: { prefix: "photos" } }).prefix, "photos/");
+  t.throws(() => resolve({ operands: ["gs://my-uploads/a/", "x"], flags: { prefix: "b" } }), {
+    message: /a\/.*b\//,
+  });
+});
+
+test("mounts of other folders or servers keep their state apart", (t) => {
+  const folders = [
+    resolve(),
+    resolve({ flags: { prefix: "a" } }),
+    resolve({ flags: { endpoint: "http://127.0.0.1:1" } }),
+    resolve({ operands: ["other-one", "x"] }),
+  ].map((options) => options.stateDirectory);
+  t.is(new Set(folders).size, 4);
+  t.is(resolve({ operands: ["my-uploads", "elsewhere"] }).stateDirectory, folders[0]!);
+});
+
+test("state under the mount point, or around it, is refused", (t) => {
+  t.throws(() => resolve({ flags: { stateDirectory: "/home/me/uploads/.state" } }), {
+    message: /within each other/,
+  });
+  t.throws(() => resolve({ flags: { stateDirectory: "/home/me" } }), { message: /within each other/ });
+  t.notThrows(() => resolve({ flags: { stateDirectory: "/home/me/uploads-state" } }));
+});
+
+test("a wrong value is refused with where it stood and what was expected", (t) => {
+  const refusals: [Partial<Typed>, Environment, RegExp, RegExp][] = [
+    [{ flags: { cacheSizeBytes: "much" } }, {}, /--cache-size is "much"/, /512MiB/],
+    [{}, { SIDEMOUNT_CACHE_SIZE: "10" }, /SIDEMOUNT_CACHE_SIZE is "10"/, /10GB/],
+    [{ fstab: ["freshness=soon"] }, {}, /-o freshness is "soon"/, /10s/],
+    [{ flags: { channel: "native" } }, {}, /--channel is "native"/, /auto, device/],
+    [{ flags: { uid: "nobody-here" } }, {}, /--uid/, /www-data/],
+    [{ flags: { endpoint: "localhost:4443" } }, {}, /--endpoint/, /http:\/\/127.0.0.1:4443/],
+    [{ flags: { endpoint: "http://me:pw@host" } }, {}, /--endpoint/, /without user and password/],
+    [{ flags: { stateDirectory: "state" } }, {}, /--state-dir/, /absolute path/],
+    [{ flags: { passthrough: "maybe" } }, {}, /--passthrough/, /auto, on, off/],
+    [{ flags: { logLevel: "loud" } }, {}, /--log-level/, /debug, info/],
+    [{}, { SIDEMOUNT_READ_ONLY: "perhaps" }, /SIDEMOUNT_READ_ONLY/, /true or false/],
+  ];
+  for (const [typed, environment, message, remedy] of refusals) {
+    const error = t.throws(() => resolve(typed, environment), { instanceOf: UsageError, message });
+    t.regex(error?.remedy ?? "", remedy);
+  }
+});
+
+test("-o takes what stands in /etc/fstab and ignores what is meant for others", (t) => {
+  const options = resolve({
+    fstab: [
+      "ro,_netdev,noauto,nofail,x-systemd.automount",
+      "allow_other,uid=www-data,gid=33,prefix=photos/,rw",
+    ],
+  });
+  t.like(options, { readOnly: true, allowOther: true, uid: 33, gid: 33, prefix: "photos/" });
+  t.false(resolve({ fstab: ["no_allow_other"] }).allowOther);
+});
+
+test("an unknown -o is refused with the nearest known one", (t) => {
+  const error = t.throws(() => resolve({ fstab: ["cach_size=1G"] }), { instanceOf: UsageError });
+  t.is(error?.remedy, "Did you mean -o cache_size?");
+  t.throws(() => resolve({ fstab: ["noexec"] }), { message: /-o noexec is not an option/ });
+  t.throws(() => resolve({ fstab: ["uid"] }), { message: /needs a value/ });
+});
+
+test("a misspelled environment variable is noticed, others are left alone", (t) => {
+  const environment = {
+    SIDEMOUNT_CACHESIZE: "1G",
+    SIDEMOUNT_CACHE_SIZE: "1G",
+    SIDEMOUNT_DEMO_PORT: "80",
+    HOME: "/",
+  };
+  t.deepEqual(misspelledEnvironment(environment), [
+    { name: "SIDEMOUNT_CACHESIZE", meant: "SIDEMOUNT_CACHE_SIZE" },
+  ]);
+});
+
+test("options that are not built yet are not offered", (t) => {
+  const flags = optionKeys.map((key) => specOf(key).flag);
+  for (const later of ["serve", "write-back", "http"]) t.false(flags.includes(later));
+});
+
+test("docs/OPTIONS.md shows the table of options as it is", (t) => {
+  const file = new URL("../../docs/OPTIONS.md", import.meta.url);
+  t.true(existsSync(file));
+  const [, table] =
+    /<!-- options -->\n\n([^]*?)\n\n<!-- end of options -->/.exec(readFileSync(file, "utf8")) ?? [];
+  t.is(
+    squeezed(table),
+    squeezed(optionDocument()),
+    "write what optionDocument() gives between the two marks",
+  );
+});
+
+// The formatter pads the cells of tables.
+function squeezed(table: string | undefined): string | undefined {
+  return table?.replace(/ +/g, " ").replace(/-+/g, "-");
+}
