@@ -66,7 +66,7 @@ export function parsePrefix(text: string): string {
   const folders = path.split("/");
   if (
     folders.some((folder) => folder === "" || folder === "." || folder === "..") ||
-    [...path].some((character) => character < " ") ||
+    /\p{Cc}/u.test(path) ||
     Buffer.byteLength(path) > 1000 // an object's name has at most 1024 bytes
   ) {
     throw new WrongValue("a folder in the bucket, such as photos/ or photos/2024/");

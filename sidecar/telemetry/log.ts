@@ -49,10 +49,11 @@ export function createLog(level: string, to: LogDestination | 1 | 2 = 1): Log {
     { write: (line: string) => destination.write(withoutSecrets(line)) },
   );
   // formatters.log sees the fields of a call only; those of a child are written once, when it is made.
-  const makeChild = log.child;
-  log.child = function child(this: Log, bindings: pino.Bindings, ...rest: []) {
-    return makeChild.call(this, loggable(bindings), ...rest);
-  } as Log["child"];
+  const { child } = Object.getPrototypeOf(log) as { child: (this: Log, ...given: unknown[]) => Log };
+  const loggableChild = function (this: Log, bindings: object, ...rest: unknown[]) {
+    return child.call(this, loggable(bindings), ...rest);
+  };
+  Object.assign(log, { child: loggableChild });
   return log;
 }
 

@@ -46,7 +46,7 @@ function errorFields(error: Error, depth: number): Record<string, unknown> {
   return {
     type: name,
     message,
-    ...fieldsOf({ ...error }, depth),
+    ...fieldsOf(error, depth),
     ...(cause === undefined ? {} : { cause: valueOf("cause", cause, depth - 1) }),
     ...(named || stack === undefined ? {} : { stack }),
   };

@@ -1,0 +1,27 @@
+import test from "ava";
+
+import { sidecarSources } from "./sources.ts";
+
+// The rules of the foundation. Others join with the parts that need them.
+const rules = [1, 2, 3, 4, 7, 13, 14, 15, 16, 17, 20, 23, 24, 25, 28, 31, 32, 35];
+
+// `RULES 4: …`, `RULES 1, 2: …`, `… (RULES 1 and 2)`
+const mention = /RULES (\d+(?:(?:, | and )\d+)*)/g;
+const title = /\btest(?:\.serial)?\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`|'((?:[^'\\]|\\.)*)')/g;
+
+const kept = new Set(
+  sidecarSources()
+    .filter((source) => source.path.endsWith(".test.ts") && !source.path.includes("structure/"))
+    .flatMap((source) =>
+      [...source.text.matchAll(title)].map((match) => match[1] ?? match[2] ?? match[3] ?? ""),
+    )
+    .flatMap((words) =>
+      [...words.matchAll(mention)].flatMap((match) => match[1]!.match(/\d+/g)!.map(Number)),
+    ),
+);
+
+for (const rule of rules) {
+  test(`rule ${rule} has a test named after it`, (t) => {
+    t.true(kept.has(rule), `no test below sidecar/ has RULES ${rule} in its title`);
+  });
+}
