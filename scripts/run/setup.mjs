@@ -1,0 +1,185 @@
+// What must be on the machine before anything runs: checked cheaply on every start, installed where missing,
+// with one line for each thing that says what it is for. Whatever is there already is left alone.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const projectDirectory = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** Node 24, from the npm package `node`: the one on the machine only needs to be able to start us. */
+export const projectNode = join(projectDirectory, "node_modules", "node", "bin", "node");
+
+/** Something is missing that we cannot bring. The message says what it is and what to do. */
+export class SetupError extends Error {}
+
+const program =
+  (...paths) =>
+  () =>
+    paths.some((path) => existsSync(path));
+
+const webPackages = [
+  { name: "python3", why: "runs the demo app", present: program("/usr/bin/python3") },
+  { name: "python3-flask", why: "the framework of the demo app", present: () => pythonHas("flask") },
+  { name: "gunicorn", why: "serves the demo app", present: program("/usr/bin/gunicorn") },
+  {
+    name: "nginx-light",
+    why: "the web server in front of the demo app",
+    present: program("/usr/sbin/nginx"),
+  },
+];
+const testPackages = [
+  { name: "curl", why: "a client in the tests", present: program("/usr/bin/curl") },
+  { name: "procps", why: "ps, for tests that watch processes", present: program("/usr/bin/ps", "/bin/ps") },
+  {
+    name: "rclone",
+    why: "a foreign client the local server must satisfy",
+    present: program("/usr/bin/rclone"),
+  },
+  { name: "rsync", why: "a program that must work on the mount", present: program("/usr/bin/rsync") },
+  { name: "tar", why: "a program that must work on the mount", present: program("/usr/bin/tar", "/bin/tar") },
+];
+const packagesFor = { demo: webPackages, test: [...webPackages, ...testPackages], bench: [] };
+
+/** Makes the machine ready for `demo`, `test` or `bench`, or throws a SetupError. */
+export function setUp(command) {
+  requireMachine();
+  installNpmPackages();
+  installDebianPackages(packagesFor[command].filter((debian) => !debian.present()));
+}
+
+function requireMachine() {
+  requireVersion("Node", process.versions.node, 20, "Install Node 20 or newer (https://nodejs.org).");
+  if (process.platform !== "linux") {
+    throw new SetupError(
+      `sidemount needs Linux: it mounts through the kernel's FUSE. This is ${process.platform}.\n` +
+        "Run it on a Linux machine, or in a Linux virtual machine or container.",
+    );
+  }
+  // One message for both, so that nobody repairs the first only to meet the second.
+  const missing = [];
+  if (process.getuid() !== 0) {
+    missing.push(
+      `Not root (user id ${process.getuid()}): mounting a folder needs root.\n` +
+        `  Run it as root, for example: sudo npm ${process.env.npm_lifecycle_event === "test" ? "test" : `run ${process.env.npm_lifecycle_event ?? "demo"}`}`,
+    );
+  }
+  if (!existsSync("/dev/fuse")) {
+    missing.push(
+      "/dev/fuse is missing: the kernel offers no FUSE here.\n" +
+        "  On a machine: modprobe fuse. In a container: start it with --device /dev/fuse --cap-add SYS_ADMIN.",
+    );
+  }
+  if (missing.length > 0) throw new SetupError(missing.join("\n"));
+}
+
+function requireVersion(what, version, wanted, remedy) {
+  if (Number.parseInt(version, 10) < wanted) {
+    throw new SetupError(
+      `${what} ${version} is too old: sidemount needs ${what} ${wanted} or newer.\n${remedy}`,
+    );
+  }
+}
+
+function installNpmPackages() {
+  if (existsSync(projectNode) && installedAsLocked()) return;
+  console.log(
+    "Installing npm packages (npm ci): Node 24 and the libraries sidemount is built on, into node_modules/",
+  );
+
+  // Our own node_modules/.bin must not be searched while it is being replaced.
+  const path = (process.env.PATH ?? "").split(":").filter((folder) => !folder.endsWith("node_modules/.bin"));
+  const env = { ...process.env, PATH: path.join(":") };
+  requireVersion("npm", npmVersion(env), 10, "Install it with: npm install --global npm@10");
+  runQuietly("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], env);
+  if (!existsSync(projectNode)) {
+    throw new SetupError(
+      `npm ci did not bring ${projectNode}.\n` +
+        "Its install script has not run: check that npm's setting ignore-scripts is off (npm config get ignore-scripts).",
+    );
+  }
+}
+
+function npmVersion(env) {
+  const answer = spawnSync("npm", ["--version"], { encoding: "utf8", env });
+  if (answer.status !== 0)
+    throw new SetupError("npm is missing. Install it (it comes with Node from nodejs.org).");
+  return answer.stdout.trim();
+}
+
+/** Whether node_modules holds what package-lock.json says, by the list npm leaves there when it is done. */
+function installedAsLocked() {
+  const locked = readPackages("package-lock.json");
+  const installed = readPackages(join("node_modules", ".package-lock.json"));
+  if (!locked || !installed) return false;
+  for (const [path, entry] of Object.entries(locked)) {
+    if (path === "") continue;
+    const found = installed[path];
+    if (!found ? !entry.optional : found.version !== entry.version) return false;
+  }
+  return true;
+}
+
+function readPackages(path) {
+  try {
+    return JSON.parse(readFileSync(join(projectDirectory, path), "utf8")).packages;
+  } catch {
+    return undefined; // absent or cut short: not installed
+  }
+}
+
+function pythonHas(module) {
+  if (!existsSync("/usr/bin/python3")) return false;
+  const script = `import importlib.util as u, sys; sys.exit(u.find_spec("${module}") is None)`;
+  return spawnSync("/usr/bin/python3", ["-I", "-c", script], { stdio: "ignore" }).status === 0;
+}
+
+function installDebianPackages(missing) {
+  if (missing.length === 0) return;
+  if (!existsSync("/usr/bin/apt-get")) {
+    const list = missing.map(({ name, why }) => `  ${name}: ${why}`).join("\n");
+    throw new SetupError(`These are missing (by their Debian names), and there is no apt-get here:\n${list}`);
+  }
+  for (const { name, why } of missing) console.log(`Installing Debian package ${name}: ${why}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  runQuietly("apt-get", ["update", "-qq"], env);
+  withServicesHeldBack(() =>
+    runQuietly(
+      "apt-get",
+      ["install", "-qq", "--yes", "--no-install-recommends", ...missing.map(({ name }) => name)],
+      env,
+    ),
+  );
+  if (missing.some(({ name }) => name === "nginx-light") && existsSync("/run/systemd/system")) {
+    runQuietly("systemctl", ["disable", "--quiet", "nginx.service"], env);
+  }
+}
+
+// Debian starts a web server on port 80 as soon as its package is installed. We only want the program;
+// policy-rc.d is Debian's way to say so.
+function withServicesHeldBack(install) {
+  const policy = "/usr/sbin/policy-rc.d";
+  if (existsSync(policy)) return install();
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    return install();
+  } finally {
+    rmSync(policy, { force: true });
+  }
+}
+
+/** Runs a program whose output matters only if it fails. */
+function runQuietly(command, args, env) {
+  // With a handler, Ctrl-C ends the child and leaves us to clean up; without, both would be gone at once.
+  let interrupted = false;
+  const onInterrupt = () => (interrupted = true);
+  process.on("SIGINT", onInterrupt);
+  const answer = spawnSync(command, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  process.off("SIGINT", onInterrupt);
+  if (answer.status === 0) return;
+  const said = `${answer.stdout ?? ""}${answer.stderr ?? ""}`.trimEnd();
+  const end =
+    interrupted || answer.signal ? "was interrupted" : `failed (${answer.error?.message ?? answer.status})`;
+  throw new SetupError(`${said}\n${command} ${args.join(" ")} ${end}.`.trimStart());
+}

@@ -1,0 +1,88 @@
+// `npm test`: each suite in turn, its results as they come, and one total at the end. A suite that fails does
+// not keep the others from running. What crashes, hangs or exits badly without naming a test counts as one
+// failure, so the total cannot be clean when anything was wrong.
+
+import { join } from "node:path";
+import { avaReader } from "./ava.mjs";
+import { lines, runToEnd } from "./child.mjs";
+import { projectDirectory, projectNode } from "./setup.mjs";
+import { unittestReader } from "./unittest.mjs";
+
+const ava = join(projectDirectory, "node_modules", "ava", "entrypoints", "cli.mjs");
+
+const suites = [
+  { title: "Types, lint, formatting", run: runCheck },
+  { title: "Demo app on a plain folder", run: runUnittest },
+  { title: "Unit tests", run: () => runAva([]) },
+  { title: "On a real mount", run: () => runAva(["--config", "sidecar/test/mount.config.js"]) },
+];
+
+/** Runs everything; resolves with 0 only if all of it passed. */
+export async function runTests(args) {
+  if (args.length > 0) {
+    console.error(`npm test runs everything and takes no arguments. For one file: npx ava ${args.join(" ")}`);
+    return 2;
+  }
+  const total = { passed: 0, failed: 0 };
+  let ending; // a signal asked us to stop: no further suites
+  const onSignal = (signal) => (ending = signal);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
+
+  for (const { title, run } of suites) {
+    console.log(`\n── ${title} ──`);
+    const begin = performance.now();
+    const { passed, failed } = await run();
+    const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+    console.log(`── ${title}: ${passed} passed, ${failed} failed, ${seconds} s`);
+    total.passed += passed;
+    total.failed += failed;
+    if (ending) {
+      console.log(`Stopped by ${ending}: what follows was not run.`);
+      total.failed += 1;
+      break;
+    }
+  }
+  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+async function runCheck() {
+  const status = await runToEnd("npm", ["run", "--silent", "check"]);
+  return { passed: 0, failed: status === 0 ? 0 : 1 };
+}
+
+async function runUnittest() {
+  const reader = unittestReader();
+  const status = await runToEnd("/usr/bin/python3", ["-m", "unittest", "--verbose", "--buffer"], {
+    cwd: join(projectDirectory, "demo-app"),
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    onStderr: (text) => {
+      process.stderr.write(text);
+      reader.push(text);
+    },
+  });
+  return settle(reader.end(), status);
+}
+
+async function runAva(args) {
+  const reader = avaReader();
+  const report = lines(reader.line);
+  const colour = process.stdout.isTTY ? ["--color"] : [];
+  const status = await runToEnd(projectNode, [ava, ...colour, ...args], {
+    onStdout: (text) => {
+      process.stdout.write(text);
+      report.push(text);
+    },
+  });
+  report.end();
+  return settle(reader.end(), status);
+}
+
+/** A bad exit status that no counted test explains is a failure of its own. */
+function settle({ passed, failed }, status) {
+  if (status !== 0 && failed === 0) {
+    console.log(`Ended with status ${status} although no test failed.`);
+    return { passed, failed: 1 };
+  }
+  return { passed, failed };
+}
