@@ -27,23 +27,25 @@ Signals go to the command. If the mount cannot be made the command is not starte
 stopped. Log lines go to stderr: stdout belongs to the command.`;
 
 const values = `
-Sizes are written 512MiB, 10GB or 1G; times 500ms, 10s or 2m; switches in the environment true or false.
-A flag goes before -o, -o before the environment (names in brackets above). The bucket may come from GCS_BUCKET;
-then write DIR alone. Credentials are Google's usual ones: GOOGLE_APPLICATION_CREDENTIALS, gcloud, or the machine's.`;
+Sizes are written 512MiB, 10GB or 1G; times 500ms, 10s or 2m; switches in the
+environment true or false. A flag goes before -o, -o before the environment
+(names in brackets above). The bucket may come from GCS_BUCKET; then write DIR
+alone. Credentials are Google's usual ones: GOOGLE_APPLICATION_CREDENTIALS,
+gcloud, or the machine's.`;
 
 export const mountEpilogue = `${values}
 
 Examples:
   sidemount mount my-uploads ./uploads
   sidemount mount gs://my-uploads/photos/ /srv/photos --read-only
-  GCS_BUCKET=my-uploads sidemount mount /srv/uploads --uid www-data --gid www-data --file-mode 0644
+  GCS_BUCKET=my-uploads sidemount mount /srv/uploads --uid www-data --file-mode 0644
   sidemount mount my-uploads ./uploads --endpoint http://127.0.0.1:4443
 
 Exit codes:
   0   unmounted, nothing is owed to the bucket
   1   could not mount, or the mount was lost
   2   something was typed that cannot be meant
-  75  unmounted, but something is still owed to the bucket: the next start sends it`;
+  75  unmounted, but something is still owed to the bucket; the next start sends it`;
 
 export const execEpilogue = `${values}
 
@@ -56,7 +58,8 @@ Exit codes:
   those of COMMAND (128 + number of the signal that ended it; 126 cannot be run, 127 not found), else
   1   could not mount, or the mount was lost
   2   something was typed that cannot be meant
-  75  the command ended well, but something is still owed to the bucket: the next start sends it`;
+  75  the command ended well, but something is still owed to the bucket;
+      the next start sends it`;
 
 export const localGcsDescription = `Serves the folder DIR as Cloud Storage (JSON API) on this machine, without credentials.
 

@@ -23,7 +23,9 @@ export function createProgram(version: string, commands: Commands, finish: (code
     .helpOption("-h, --help", "Print this help.")
     .helpCommand("help [COMMAND]", "Explain a command.")
     .addHelpText("after", text.programEpilogue)
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({
+      subcommandTerm: (command) => `${command.name()} ${command.usage().replace("[options] ", "")}`,
+    })
     .exitOverride();
 
   addMountOptions(
@@ -53,6 +55,7 @@ export function createProgram(version: string, commands: Commands, finish: (code
   program
     .command("local-gcs")
     .summary("serve a folder as Cloud Storage, for development and tests")
+    .usage("[options] DIR")
     .description(text.localGcsDescription)
     .argument("<DIR>", "folder that holds the buckets; made when absent")
     .option("--port <PORT>", "port to listen on; 0 takes a free one", "4443")
@@ -72,6 +75,7 @@ export function createProgram(version: string, commands: Commands, finish: (code
   program
     .command("unmount")
     .summary("end a mount, or clean up after one that died")
+    .usage("DIR")
     .description(text.unmountDescription)
     .argument("<DIR>", "where it is mounted")
     .helpOption("-h, --help", "Print this help.")
@@ -99,7 +103,7 @@ function addMountOptions(command: Command): Command {
     "Options as in /etc/fstab, such as ro,uid=www-data,prefix=photos/.",
   );
   return command
-    .addOption(fstab.argParser(collect).default([], "none").helpGroup("Running:"))
+    .addOption(fstab.argParser(collect).default([]).helpGroup("Running:"))
     .helpOption("-h, --help", "Print this help.");
 }
 

@@ -1,6 +1,7 @@
 // Every option of `mount` and `exec`, once: the command line, the environment, /etc/fstab, the help text and
 // docs/OPTIONS.md are all read from this table.
 
+import { endpointFrom } from "../bucket/endpoint.ts";
 import { parsePrefix } from "./bucket-name.ts";
 import { parseDeadline, parseDuration } from "./duration.ts";
 import { parseGroup, parseMode, parseUser } from "./ownership.ts";
@@ -39,15 +40,15 @@ function option<Value>(spec: OptionSpec<Value>): OptionSpec<Value> {
   return spec;
 }
 
-function parseEndpoint(text: string): string {
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : undefined;
-  if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.search + url.hash !== "") {
-    throw new WrongValue("the address of a server, such as http://127.0.0.1:4443");
+/** The server's address; also for STORAGE_EMULATOR_HOST, which is no option of ours. */
+export function parseEndpoint(text: string): string {
+  try {
+    return endpointFrom({}, text.trim());
+  } catch {
+    throw new WrongValue(
+      "the address of a server without user, password and path, such as http://127.0.0.1:4443",
+    );
   }
-  if (url.username !== "" || url.password !== "") {
-    throw new WrongValue("an address without user and password, such as http://127.0.0.1:4443");
-  }
-  return url.href.replace(/\/+$/, "");
 }
 
 function parseStateDirectory(text: string): string {

@@ -11,7 +11,14 @@ import { parseBucketAddress } from "./bucket-name.ts";
 import { closest } from "./closest.ts";
 import { readFstabOptions } from "./fstab-options.ts";
 import type { MountOptions } from "./mount-options.ts";
-import { optionKeys, specOf, type Machine, type OptionKey, type OptionValues } from "./option-table.ts";
+import {
+  optionKeys,
+  parseEndpoint,
+  specOf,
+  type Machine,
+  type OptionKey,
+  type OptionValues,
+} from "./option-table.ts";
 import { UsageError, WrongValue } from "./usage-error.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,7 +50,7 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
     bucket: address.bucket,
     directory,
     prefix: address.prefix ?? prefix,
-    endpoint: endpointFrom(environment, given),
+    endpoint: given ?? endpointOf(environment),
   };
   const stateDirectory = values.stateDirectory ?? defaultStateDirectory(where);
   refuseOverlap(directory, stateDirectory);
@@ -105,6 +112,12 @@ export function withOrigin<Value>(origin: string, text: string, parse: () => Val
     if (!(error instanceof WrongValue)) throw error;
     throw new UsageError(`${origin} is "${text}".`, `Expected ${error.message}.`);
   }
+}
+
+function endpointOf(environment: Environment): string {
+  const emulator = environment["STORAGE_EMULATOR_HOST"] || undefined;
+  if (emulator === undefined) return endpointFrom({}, undefined);
+  return withOrigin("STORAGE_EMULATOR_HOST", emulator, () => parseEndpoint(emulator));
 }
 
 // Two mounts of different folders, or of one bucket name on two servers, must not share state.
