@@ -1,0 +1,50 @@
+// One request while it is being served: who asks, and whether its answer is already out.
+
+import type { Caller, InodeId } from "../../filesystem/filesystem.ts";
+import type { RequestHeader } from "./decode.ts";
+
+/** What a fatal signal to the waiting thread does to a request (RULES 25). */
+export type WhenKilled =
+  /** It is given up and answered EINTR. */
+  | "give-up"
+  /** It is answered 0 at once; its work goes on. Nobody sees the outcome of a dying process's close. */
+  | "answer"
+  /** Nothing: a change is carried out whatever happens to the one who asked. */
+  | "finish";
+
+/** The caller of an operation, with the state of its request. */
+export class Call implements Caller {
+  readonly unique: bigint;
+  readonly opcode: number;
+  readonly inode: InodeId;
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly whenKilled: WhenKilled;
+  /** Its answer was sent before the work ended; what the work brings must be undone. */
+  answeredEarly = false;
+  #controller: AbortController | undefined;
+  #killed = false;
+
+  constructor(header: RequestHeader, whenKilled: WhenKilled) {
+    this.unique = header.unique;
+    this.opcode = header.opcode;
+    this.inode = header.inode;
+    this.uid = header.uid;
+    this.gid = header.gid;
+    this.pid = header.pid;
+    this.whenKilled = whenKilled;
+  }
+
+  /** Made only when asked for: most operations end before anyone could want it. */
+  get interrupted(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#killed) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  giveUp(): void {
+    this.#killed = true;
+    this.#controller?.abort();
+  }
+}

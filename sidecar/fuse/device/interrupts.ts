@@ -1,0 +1,86 @@
+// Requests in flight, and what signals do to them (RULES 25).
+//
+// The kernel sends one INTERRUPT for a request, at the first signal of any kind (Go programs get them all the
+// time), and tells nothing more if a fatal one follows. So an interrupted request is looked at again and again
+// while it lasts, and acted upon only if its thread is being killed. A FLUSH is looked at without an INTERRUPT
+// too: a process that dies with files open flushes them when signals no longer reach it.
+
+import { constants } from "node:os";
+
+import { type Answers, done } from "./answer.ts";
+import type { Call } from "./call.ts";
+import { INTERRUPT_BIT } from "./protocol.ts";
+import { isBeingKilled } from "./thread-state.ts";
+
+const LOOK_EVERY_MS = 100;
+// /proc costs some 20 µs a look; a thousand children flushing one file must not fill the thread that answers.
+const LOOKS_AT_ONCE = 32;
+// An INTERRUPT can be read before its request only if the kernel reorders them; it sends it again then.
+const TRY_AGAIN_MS = 10;
+
+/** The requests being served, by their id. */
+export class Interrupts {
+  readonly #answers: Answers;
+  readonly #isBeingKilled: (threadId: number) => boolean;
+  readonly #inFlight = new Map<bigint, Call>();
+  /** In order of the last look. */
+  readonly #watched = new Set<Call>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(answers: Answers, beingKilled = isBeingKilled) {
+    this.#answers = answers;
+    this.#isBeingKilled = beingKilled;
+  }
+
+  begin(call: Call): void {
+    this.#inFlight.set(call.unique, call);
+    if (call.whenKilled === "answer") this.#watch(call);
+  }
+
+  end(call: Call): void {
+    this.#inFlight.delete(call.unique);
+    if (this.#watched.delete(call) && this.#watched.size === 0) this.#stopWatching();
+  }
+
+  /** INTERRUPT for `unique` arrived. */
+  interrupt(unique: bigint): void {
+    const call = this.#inFlight.get(unique);
+    if (call === undefined) return this.#askAgainLater(unique);
+    if (call.whenKilled === "finish") return;
+    if (!this.#actIfKilled(call)) this.#watch(call);
+  }
+
+  // The request is already answered (then nobody minds) or not yet known here: EAGAIN lets the kernel repeat the
+  // INTERRUPT for as long as the request waits. ENOSYS would end INTERRUPTs for good.
+  #askAgainLater(unique: bigint): void {
+    setTimeout(() => this.#answers.sendError(unique | INTERRUPT_BIT, constants.errno.EAGAIN), TRY_AGAIN_MS);
+  }
+
+  #watch(call: Call): void {
+    this.#watched.add(call);
+    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+  }
+
+  #look(): void {
+    for (const call of [...this.#watched].slice(0, LOOKS_AT_ONCE)) {
+      this.#watched.delete(call);
+      if (!this.#actIfKilled(call)) this.#watched.add(call);
+    }
+    if (this.#watched.size === 0) this.#stopWatching();
+  }
+
+  #stopWatching(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #actIfKilled(call: Call): boolean {
+    if (!this.#isBeingKilled(call.pid)) return false;
+    call.answeredEarly = true;
+    this.end(call);
+    if (call.whenKilled === "answer") this.#answers.send(call.unique, done());
+    else this.#answers.sendError(call.unique, constants.errno.EINTR);
+    call.giveUp();
+    return true;
+  }
+}

@@ -1,0 +1,193 @@
+// System calls that Node does not offer, through koffi: the only importer of it.
+//
+// Plain descriptors and numbers in, results out. A failed call throws SystemCallError with the errno's name in
+// `code`, like the errors of node:fs, so callers recognise both alike. Calls that may wait for a disk or for
+// another process run on the libuv pool and return a promise; all others return at once.
+
+import { constants } from "node:os";
+import { getSystemErrorName } from "node:util";
+
+import koffi from "koffi";
+
+const libc = koffi.load(null);
+
+// open(2) etc. use 64-bit offsets on every platform we run on (x86-64 and arm64 Linux): off_t is int64.
+const native = {
+  ioctl: libc.func("int ioctl(int fd, unsigned long request, ...)"),
+  fcntl: libc.func("int fcntl(int fd, int command, ...)"),
+  flock: libc.func("int flock(int fd, int operation)"),
+  fallocate: libc.func("int fallocate(int fd, int mode, int64_t offset, int64_t length)"),
+  syncFileRange: libc.func("int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)"),
+  lseek: libc.func("int64_t lseek(int fd, int64_t offset, int whence)"),
+  read: libc.func("ssize_t read(int fd, void *buffer, size_t length)"),
+  mount: libc.func(
+    "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
+  ),
+  umount2: libc.func("int umount2(const char *target, int flags)"),
+};
+
+// fcntl(2), <linux/fcntl.h>: F_LINUX_SPECIFIC_BASE is 1024. The same numbers on x86-64 and arm64.
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_SETLEASE = 1024;
+const F_RDLCK = 0;
+const F_UNLCK = 2;
+const LOCK_EX = 2; // flock(2)
+const LOCK_NB = 4;
+const SEEK_DATA = 3; // lseek(2)
+const SEEK_HOLE = 4;
+
+/** Modes of `allocate`, fallocate(2). */
+export const FALLOCATE_KEEP_SIZE = 1;
+export const FALLOCATE_PUNCH_HOLE = 2;
+/** Flags of `syncFileRange`, sync_file_range(2). */
+export const SYNC_RANGE_WAIT_BEFORE = 1;
+export const SYNC_RANGE_WRITE = 2;
+export const SYNC_RANGE_WAIT_AFTER = 4;
+/** Flags of `mountFileSystem`, mount(2). */
+export const MOUNT_READ_ONLY = 1;
+export const MOUNT_NO_SETUID = 2;
+export const MOUNT_NO_DEVICES = 4;
+export const MOUNT_NO_EXECUTE = 8;
+/** Flags of `unmountFileSystem`, umount(2). */
+export const UNMOUNT_FORCE = 1;
+export const UNMOUNT_DETACH = 2;
+
+/** A system call that failed. `code` is the name (`EBUSY`), `errno` the negative number, as in node:fs. */
+export class SystemCallError extends Error {
+  override readonly name = "SystemCallError";
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+
+  constructor(syscall: string, errno: number) {
+    const code = getSystemErrorName(-errno);
+    super(`${code}: ${syscall}`);
+    this.code = code;
+    this.errno = -errno;
+    this.syscall = syscall;
+  }
+}
+
+function checked(syscall: string, result: unknown): number {
+  if (typeof result !== "number") throw new TypeError(`${syscall} returned no number`);
+  if (result < 0) throw new SystemCallError(syscall, koffi.errno());
+  return result;
+}
+
+/** ioctl(2) whose argument is a pointer to `argument`, which the call may change. */
+export function ioctl(descriptor: number, request: number, argument: Buffer): number {
+  return checked("ioctl", native.ioctl(descriptor, request, "void *", argument));
+}
+
+/** ioctl(2) whose argument is a number, for example a descriptor (FICLONE). */
+export function ioctlNumber(descriptor: number, request: number, argument: number): number {
+  return checked("ioctl", native.ioctl(descriptor, request, "int", argument));
+}
+
+/** fcntl(2) F_SETFL: reads and writes that would wait fail with EAGAIN instead. */
+export function setNonBlocking(descriptor: number): void {
+  const flags = checked("fcntl", native.fcntl(descriptor, F_GETFL));
+  checked("fcntl", native.fcntl(descriptor, F_SETFL, "int", flags | 0o4000 /* O_NONBLOCK */));
+}
+
+/**
+ * fcntl(2) F_SETLEASE: takes a read lease and gives it back at once. False while anyone has the file open or
+ * mapped for writing, through whatever descriptor. `descriptor` must be read-only.
+ */
+export function tryReadLease(descriptor: number): boolean {
+  if (native.fcntl(descriptor, F_SETLEASE, "int", F_RDLCK) !== 0) {
+    const errno = koffi.errno();
+    if (errno === constants.errno.EAGAIN) return false;
+    throw new SystemCallError("fcntl", errno);
+  }
+  checked("fcntl", native.fcntl(descriptor, F_SETLEASE, "int", F_UNLCK));
+  return true;
+}
+
+/** flock(2) LOCK_EX | LOCK_NB. False if another open file holds the lock; ours ends when the descriptor is closed. */
+export function lockExclusively(descriptor: number): boolean {
+  if (native.flock(descriptor, LOCK_EX | LOCK_NB) === 0) return true;
+  const errno = koffi.errno();
+  if (errno === constants.errno.EWOULDBLOCK) return false;
+  throw new SystemCallError("flock", errno);
+}
+
+/** fallocate(2). */
+export function allocate(descriptor: number, mode: number, offset: number, length: number): Promise<void> {
+  return onPool("fallocate", native.fallocate, descriptor, mode, offset, length);
+}
+
+/** sync_file_range(2): starts or awaits writing dirty pages; no promise about metadata. */
+export function syncFileRange(
+  descriptor: number,
+  offset: number,
+  length: number,
+  flags: number,
+): Promise<void> {
+  return onPool("sync_file_range", native.syncFileRange, descriptor, offset, length, flags);
+}
+
+/** lseek(2) SEEK_DATA: where data starts at or after `offset`; undefined if only holes follow. */
+export function seekData(descriptor: number, offset: number): number | undefined {
+  return seek(descriptor, offset, SEEK_DATA);
+}
+
+/** lseek(2) SEEK_HOLE: where a hole starts at or after `offset` (the end counts); undefined beyond the end. */
+export function seekHole(descriptor: number, offset: number): number | undefined {
+  return seek(descriptor, offset, SEEK_HOLE);
+}
+
+function seek(descriptor: number, offset: number, whence: number): number | undefined {
+  const found: unknown = native.lseek(descriptor, offset, whence);
+  if (typeof found === "number" && found >= 0) return found;
+  const errno = koffi.errno();
+  if (errno === constants.errno.ENXIO) return undefined;
+  throw new SystemCallError("lseek", errno);
+}
+
+/**
+ * read(2) that returns the negative errno instead of throwing: on a non-blocking descriptor "nothing there" is
+ * an ordinary answer, and an exception for it would cost more than the read.
+ */
+export function readOrErrno(descriptor: number, buffer: Buffer): number {
+  const count: unknown = native.read(descriptor, buffer, buffer.length);
+  if (typeof count !== "number") throw new TypeError("read returned no number");
+  return count >= 0 ? count : -koffi.errno();
+}
+
+/** mount(2). `data` are the file system's own options, comma separated. */
+export function mountFileSystem(
+  source: string,
+  target: string,
+  type: string,
+  flags: number,
+  data: string,
+): void {
+  checked("mount", native.mount(source, target, type, flags, data));
+}
+
+/** umount2(2) of the uppermost mount at `target`. */
+export function unmountFileSystem(target: string, flags: number): Promise<void> {
+  return onPool("umount2", native.umount2, target, flags);
+}
+
+/** Calls `onReadable` each time the event loop finds the descriptor readable or in error, until closed. */
+export function watchReadable(descriptor: number, onReadable: () => void): { close(): void } {
+  // koffi's declaration leaves out the first argument (status); we look at neither.
+  return koffi.node.poll(descriptor, { readable: true }, onReadable);
+}
+
+interface AsyncCall {
+  async(...args: unknown[]): void;
+}
+
+function onPool(syscall: string, call: AsyncCall, ...args: unknown[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.async(...args, (error: Error | null, result: number) => {
+      if (error !== null) reject(error);
+      else if (result < 0) reject(new SystemCallError(syscall, koffi.errno()));
+      else resolve();
+    });
+  });
+}
