@@ -23,8 +23,7 @@ Needs root and /dev/fuse. Log lines are JSON on stdout, a readable form on a ter
 
 export const execDescription = `Mounts BUCKET on DIR, runs COMMAND once the folder is live, and unmounts when it has ended.
 
-Signals go to the command. If the mount cannot be made the command is not started; if it is lost the command is
-stopped. Log lines go to stderr: stdout belongs to the command.`;
+Signals go to the command. If the mount cannot be made the command is not started; if it is lost the command is stopped. Log lines go to stderr: stdout belongs to the command.`;
 
 const values = `
 Sizes are written 512MiB, 10GB or 1G; times 500ms, 10s or 2m; switches in the

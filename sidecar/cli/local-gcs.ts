@@ -12,7 +12,7 @@ import { onSignals, stopSignals } from "./signals.ts";
 export interface LocalGcsFlags {
   readonly port: string;
   readonly host: string;
-  readonly bucket: readonly string[];
+  readonly bucket?: readonly string[];
   readonly admin?: boolean;
 }
 
@@ -24,7 +24,7 @@ export async function localGcs(
   { startLocalGcs }: Pick<Doors, "startLocalGcs">,
   speak: ((text: string) => void) | undefined,
 ): Promise<number> {
-  const buckets = flags.bucket.map(readBucket);
+  const buckets = (flags.bucket ?? []).map(readBucket);
   const stop = Promise.withResolvers<void>();
   using _ = onSignals(stopSignals, () => stop.resolve());
   const server = await startLocalGcs({

@@ -64,7 +64,7 @@ export function createProgram(version: string, commands: Commands, finish: (code
       "address to listen on; there is no password, so keep it to this machine",
       "127.0.0.1",
     )
-    .option("--bucket <NAME>", "make this bucket if absent; may be given more than once", collect, [])
+    .option("--bucket <NAME>", "make this bucket if absent; may be given more than once", collect)
     .option("--admin", "allow injected faults, delays and the request log, for tests")
     .helpOption("-h, --help", "Print this help.")
     .addHelpText("after", text.localGcsEpilogue)
@@ -103,7 +103,7 @@ function addMountOptions(command: Command): Command {
     "Options as in /etc/fstab, such as ro,uid=www-data,prefix=photos/.",
   );
   return command
-    .addOption(fstab.argParser(collect).default([]).helpGroup("Running:"))
+    .addOption(fstab.argParser(collect).helpGroup("Running:"))
     .helpOption("-h, --help", "Print this help.");
 }
 
@@ -118,5 +118,5 @@ function typedOf(operands: string[], command: Command): Typed {
     const value = command.getOptionValueSource(attribute) === "cli" ? values[attribute] : undefined;
     return value === undefined ? [] : [[key, String(value)]];
   });
-  return { operands, flags: Object.fromEntries(flags), fstab: values["o"] as string[] };
+  return { operands, flags: Object.fromEntries(flags), fstab: (values["o"] ?? []) as string[] };
 }
