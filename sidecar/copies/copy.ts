@@ -1,0 +1,208 @@
+// One local file that stands for the bytes of one inode: sparse, with the ranges that are present.
+//
+// The file's length is always the logical length; absent ranges are holes, filled from exactly one object
+// version. While the copy is whole, the kernel may write to the file without telling us; `changed` then
+// finds out by ctime and size (RULES 2), never by mtime, which programs may set.
+
+import fs from "node:fs";
+import { promisify } from "node:util";
+import type { ObjectInfo } from "../bucket/bucket.ts";
+import { Extents, type ByteRange } from "../lib/extents.ts";
+import { Turn } from "../lib/turn.ts";
+
+const readAt = promisify(fs.read);
+const writeAt = promisify(fs.write);
+const syncFile = promisify(fs.fsync);
+const truncateTo = promisify(fs.ftruncate);
+
+/** What tells one state of a file from another: any store moves ctime (RULES 2). */
+export interface Stamp {
+  readonly changedNs: bigint;
+  readonly size: number;
+}
+
+export interface Observation extends Stamp {
+  readonly modifiedNs: bigint;
+  readonly allocatedBytes: number;
+}
+
+export function sameStamp(one: Stamp, other: Stamp): boolean {
+  return one.changedNs === other.changedNs && one.size === other.size;
+}
+
+export class Copy {
+  readonly id: string;
+  readonly path: string;
+  /** The version absent ranges are read from, or that a sealed copy is. */
+  version: ObjectInfo | undefined;
+  /** Ranges that are present; undefined: all of it. */
+  present: Extents | undefined;
+  /** Present ranges end here at the latest; a truncated and extended file reads zeros beyond. */
+  versionEnd: number;
+  /** Changed by us on behalf of a program since the last successful upload. */
+  dirty = false;
+  /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
+  promised = false;
+  /** State of the file at the last moment it was known to equal what was uploaded or fetched. */
+  stamp: Stamp;
+  /** Closed for good: the file is deleted or handed to the pending list. */
+  retired = false;
+
+  #descriptor: number | undefined;
+  /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
+  readonly #writes = new Turn();
+
+  constructor(
+    id: string,
+    path: string,
+    content: { version?: ObjectInfo; present?: Extents; create: boolean },
+  ) {
+    this.id = id;
+    this.path = path;
+    this.version = content.version;
+    this.present = content.present;
+    this.versionEnd = content.version?.size ?? 0;
+    if (content.create) {
+      this.#descriptor = fs.openSync(
+        path,
+        fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+        0o600,
+      );
+      if (content.present !== undefined && content.version !== undefined)
+        fs.ftruncateSync(this.#descriptor, content.version.size);
+    }
+    this.stamp = this.observe();
+  }
+
+  get descriptor(): number {
+    this.#descriptor ??= fs.openSync(this.path, fs.constants.O_RDWR);
+    return this.#descriptor;
+  }
+
+  get isOpen(): boolean {
+    return this.#descriptor !== undefined;
+  }
+
+  get whole(): boolean {
+    return this.present === undefined;
+  }
+
+  /** Length, times and allocation as they are now. Asks the local filesystem's memory, not its disk. */
+  observe(): Observation {
+    const status = fs.fstatSync(this.descriptor, { bigint: true });
+    return {
+      size: Number(status.size),
+      changedNs: status.ctimeNs,
+      modifiedNs: status.mtimeNs,
+      allocatedBytes: Number(status.blocks) * 512,
+    };
+  }
+
+  /** Whether the bytes may differ from the version the copy stands for. */
+  changed(): boolean {
+    return this.dirty || (this.whole && !sameStamp(this.observe(), this.stamp));
+  }
+
+  has(range: ByteRange): boolean {
+    return (
+      this.present === undefined ||
+      this.present.has({ start: range.start, end: Math.min(range.end, this.versionEnd) })
+    );
+  }
+
+  /** Ranges below `versionEnd` that are still in the bucket only. */
+  missing(range: ByteRange): ByteRange[] {
+    if (this.present === undefined) return [];
+    return this.present.gaps({
+      start: range.start,
+      end: Math.max(range.start, Math.min(range.end, this.versionEnd)),
+    });
+  }
+
+  /** Reads present bytes; short only at the end of the file. */
+  async read(offset: number, length: number): Promise<Buffer> {
+    const buffer = Buffer.allocUnsafe(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await readAt(this.descriptor, buffer, filled, length - filled, offset + filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return buffer.subarray(0, filled);
+  }
+
+  /** A program's write, served by us. */
+  write(offset: number, data: Buffer): Promise<void> {
+    this.dirty = true;
+    return this.#writes.run(async () => {
+      await this.#store(offset, data);
+      this.present?.add({ start: offset, end: offset + data.length });
+    });
+  }
+
+  /** Bytes of `version` arriving from the bucket: stored only where nothing newer is. */
+  fill(offset: number, data: Buffer): Promise<void> {
+    return this.#writes.run(async () => {
+      for (const gap of this.missing({ start: offset, end: offset + data.length })) {
+        await this.#store(gap.start, data.subarray(gap.start - offset, gap.end - offset));
+        this.present?.add(gap);
+      }
+      this.#noteIfWhole();
+    });
+  }
+
+  /** Cuts or extends the file; bytes beyond the old end are zeros. */
+  truncate(size: number): Promise<void> {
+    this.dirty = true;
+    return this.#writes.run(async () => {
+      await truncateTo(this.descriptor, size);
+      this.versionEnd = Math.min(this.versionEnd, size);
+      this.#noteIfWhole();
+    });
+  }
+
+  /** The bytes that came are not those of the version: nothing counts as present any more (unless a program wrote). */
+  discard(): void {
+    if (!this.dirty) this.present = new Extents();
+  }
+
+  /** Waits until the local disk has the bytes; also write-protects mapped pages, so later stores move ctime. */
+  sync(): Promise<void> {
+    return syncFile(this.descriptor);
+  }
+
+  /** Declares the present state of the file equal to `version`. */
+  settle(version: ObjectInfo, stamp: Stamp): void {
+    this.version = version;
+    this.versionEnd = version.size;
+    this.stamp = stamp;
+    this.dirty = false;
+  }
+
+  close(): void {
+    if (this.#descriptor === undefined) return;
+    fs.closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+
+  async #store(offset: number, data: Buffer): Promise<void> {
+    let stored = 0;
+    while (stored < data.length) {
+      const { bytesWritten } = await writeAt(
+        this.descriptor,
+        data,
+        stored,
+        data.length - stored,
+        offset + stored,
+      );
+      stored += bytesWritten;
+    }
+  }
+
+  /** A copy that has everything stops keeping count of ranges. The fills so far are not a program's change. */
+  #noteIfWhole(): void {
+    if (this.present === undefined || this.missing({ start: 0, end: this.versionEnd }).length > 0) return;
+    this.present = undefined;
+    if (!this.dirty) this.stamp = this.observe();
+  }
+}

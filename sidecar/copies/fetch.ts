@@ -1,0 +1,167 @@
+// Bringing bytes of one object version into a copy: only what is asked for, rounded up, and further ahead
+// the longer a reader goes on in sequence.
+//
+// Readers wait for ranges, not for requests: a read is answered as soon as its own bytes are here (RULES 13).
+
+import type { Bucket } from "../bucket/bucket.ts";
+import { isBucketError } from "../bucket/errors.ts";
+import type { ByteRange } from "../lib/extents.ts";
+import type { Copy } from "./copy.ts";
+
+/** A random read brings this much around it: small against the 1 MiB a seek may cost, large against a request. */
+const RANDOM_READ_BYTES = 256 << 10;
+/** A sequential reader's window doubles up to this. */
+const WINDOW_MAX_BYTES = 16 << 20;
+
+interface Waiter {
+  readonly range: ByteRange;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Download {
+  readonly range: ByteRange;
+  position: number;
+}
+
+/** Where one reader is, so that sequence can be told from jumps. */
+export class ReaderPosition {
+  #next = 0;
+  #windowBytes = 0;
+
+  /** The range to have for a read of `wanted`: the read itself, rounded; more when reads follow each other. */
+  plan(wanted: ByteRange): { needed: ByteRange; ahead: ByteRange | undefined } {
+    const sequential =
+      wanted.start >= this.#next - RANDOM_READ_BYTES && wanted.start <= this.#next + RANDOM_READ_BYTES;
+    this.#windowBytes = sequential
+      ? Math.min(Math.max(this.#windowBytes * 2, RANDOM_READ_BYTES * 2), WINDOW_MAX_BYTES)
+      : 0;
+    this.#next = wanted.end;
+    const start = Math.floor(wanted.start / RANDOM_READ_BYTES) * RANDOM_READ_BYTES;
+    const end = Math.ceil(wanted.end / RANDOM_READ_BYTES) * RANDOM_READ_BYTES;
+    const ahead = this.#windowBytes > 0 ? { start: end, end: end + this.#windowBytes } : undefined;
+    return { needed: { start, end }, ahead };
+  }
+}
+
+export class Fetcher {
+  readonly #bucket: Bucket;
+  readonly #copy: Copy;
+  readonly #downloads = new Set<Download>();
+  readonly #stop = new AbortController();
+  #waiters: Waiter[] = [];
+
+  constructor(bucket: Bucket, copy: Copy) {
+    this.#bucket = bucket;
+    this.#copy = copy;
+  }
+
+  /**
+   * One GET of everything still missing, pinned to the version. Readers may use bytes as they come; the promise
+   * resolves when all are here and, if they came in one piece, their checksum was right.
+   */
+  async whole(): Promise<void> {
+    const all = { start: 0, end: this.#copy.versionEnd };
+    await Promise.all(this.#startMissing(all));
+    await this.need(all);
+  }
+
+  /** Resolves when `range` is present; rejects when it cannot be had (`not-found`: the version is gone). */
+  async need(range: ByteRange): Promise<void> {
+    if (this.#copy.has(range)) return;
+    const here = new Promise<void>((resolve, reject) => this.#waiters.push({ range, resolve, reject }));
+    this.#watch(this.#startMissing(range));
+    await here;
+  }
+
+  /** Brings bytes a reader will likely want; nobody waits. Not while an earlier window is still far from done. */
+  lookAhead(range: ByteRange): void {
+    const pending = [...this.#downloads].reduce(
+      (sum, { range: { end }, position }) => sum + end - position,
+      0,
+    );
+    if (pending < (range.end - range.start) / 2) this.#watch(this.#startMissing(range));
+  }
+
+  /** Gives up all downloads; those who wait fail. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  #startMissing(range: ByteRange): Promise<void>[] {
+    const missing = this.#copy.missing(range).flatMap((gap) => this.#notUnderWay(gap));
+    return missing.map((gap) => this.#download({ range: gap, position: gap.start }));
+  }
+
+  /** Failures of these downloads reach those who wait for their ranges; the promises themselves have no other reader. */
+  #watch(downloads: Promise<void>[]): void {
+    for (const download of downloads) download.catch(() => undefined);
+  }
+
+  #notUnderWay(gap: ByteRange): ByteRange[] {
+    let rest = [gap];
+    for (const { range, position } of this.#downloads) {
+      const covered = { start: position, end: range.end };
+      rest = rest.flatMap(({ start, end }) => [
+        { start, end: Math.min(end, covered.start) },
+        { start: Math.max(start, covered.end), end },
+      ]);
+      rest = rest.filter(({ start, end }) => start < end);
+    }
+    return rest;
+  }
+
+  async #download(download: Download): Promise<void> {
+    this.#downloads.add(download);
+    const { range } = download;
+    try {
+      await this.#receive(download);
+    } catch (error) {
+      if (isBucketError(error, "checksum")) this.#copy.discard();
+      this.#fail(
+        isBucketError(error, "checksum") ? range : { start: download.position, end: range.end },
+        error,
+      );
+      throw error;
+    } finally {
+      this.#downloads.delete(download);
+      this.#wake();
+    }
+  }
+
+  async #receive(download: Download): Promise<void> {
+    const { version } = this.#copy;
+    if (version === undefined) return;
+    const rest = { start: download.position, end: Math.min(download.range.end, version.size) };
+    const entire = rest.start === 0 && rest.end === version.size;
+    const options = { signal: this.#stop.signal, ...(entire ? {} : { range: rest }) };
+    try {
+      for await (const chunk of this.#bucket.read(version, options)) {
+        await this.#copy.fill(download.position, chunk);
+        download.position += chunk.length;
+        this.#wake();
+      }
+    } catch (error) {
+      // Renamed meanwhile: the same bytes, another name and generation.
+      const moved = this.#copy.version?.generation !== version.generation;
+      if (!moved || !isBucketError(error, "not-found")) throw error;
+      await this.#receive(download);
+    }
+  }
+
+  #wake(): void {
+    this.#waiters = this.#waiters.filter((waiter) => {
+      if (!this.#copy.has(waiter.range)) return true;
+      waiter.resolve();
+      return false;
+    });
+  }
+
+  #fail(lost: ByteRange, error: unknown): void {
+    this.#waiters = this.#waiters.filter((waiter) => {
+      if (waiter.range.end <= lost.start || waiter.range.start >= lost.end) return true;
+      waiter.reject(error);
+      return false;
+    });
+  }
+}

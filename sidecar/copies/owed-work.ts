@@ -1,0 +1,80 @@
+// Work that was acknowledged, or begun, and that a later run must know of: rows of copies.db.
+
+import type { Database } from "./database.ts";
+
+export interface OwedPatch {
+  readonly object: string;
+  readonly generation: bigint;
+  readonly metadata: Record<string, string | null>;
+}
+
+export interface OwedRename {
+  readonly source: string;
+  readonly destination: string;
+}
+
+/** Each call resolves when the disk has it. */
+export class OwedWork {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Metadata that belongs to this version and is not in the bucket yet. */
+  owePatch(
+    object: string,
+    generation: bigint,
+    metadata: Readonly<Record<string, string | null>>,
+  ): Promise<void> {
+    return this.#database.write({
+      sql: "INSERT OR REPLACE INTO patches (object, generation, metadata) VALUES (?, ?, ?)",
+      values: [object, generation, JSON.stringify(metadata)],
+    });
+  }
+
+  patchDone(object: string): Promise<void> {
+    return this.#database.write({ sql: "DELETE FROM patches WHERE object = ?", values: [object] });
+  }
+
+  /** Every object below `source` is to be below `destination`. Both end in "/". */
+  oweRename(source: string, destination: string): Promise<void> {
+    return this.#database.write({
+      sql: "INSERT OR REPLACE INTO renames (source, destination) VALUES (?, ?)",
+      values: [source, destination],
+    });
+  }
+
+  renameDone(source: string): Promise<void> {
+    return this.#database.write({ sql: "DELETE FROM renames WHERE source = ?", values: [source] });
+  }
+
+  /** Where a resumable upload goes on after a crash (RULES 20). */
+  uploadStarted(copyId: string, object: string, operationId: string, sessionUrl: string): Promise<void> {
+    return this.#database.write({
+      sql: "INSERT OR REPLACE INTO uploads (copy_id, object, operation, session_url) VALUES (?, ?, ?, ?)",
+      values: [copyId, object, operationId, sessionUrl],
+    });
+  }
+
+  uploadEnded(copyId: string): Promise<void> {
+    return this.#database.write({ sql: "DELETE FROM uploads WHERE copy_id = ?", values: [copyId] });
+  }
+
+  async patches(): Promise<OwedPatch[]> {
+    const rows = await this.#database.read("SELECT object, generation, metadata FROM patches");
+    return rows.map(({ object, generation, metadata }) => ({
+      object: String(object),
+      generation: BigInt(generation ?? 0),
+      metadata: JSON.parse(String(metadata)) as Record<string, string | null>,
+    }));
+  }
+
+  async renames(): Promise<OwedRename[]> {
+    const rows = await this.#database.read("SELECT source, destination FROM renames");
+    return rows.map(({ source, destination }) => ({
+      source: String(source),
+      destination: String(destination),
+    }));
+  }
+}

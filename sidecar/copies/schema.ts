@@ -1,0 +1,49 @@
+// The tables of copies.db: what must survive a restarted machine or container.
+//
+// One row a local copy. A row in state `clean` or `partial` promises that the ranges it names hold exactly the
+// bytes of that object version; it is withdrawn, durably, before anyone may write to the file again.
+
+/** Raised when the tables change; an unknown version is refused rather than guessed at. */
+export const SCHEMA_VERSION = 1;
+
+export const SCHEMA = `
+CREATE TABLE IF NOT EXISTS identity (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS copies (
+  id TEXT PRIMARY KEY,          -- file name below copies/
+  object TEXT NOT NULL,         -- name in the bucket
+  state TEXT NOT NULL,          -- clean | partial | dirty | uploaded | unfinished | failed
+  generation INTEGER,           -- version the present ranges belong to
+  version TEXT,                 -- that version's attributes, JSON
+  present TEXT,                 -- [[start,end],…]; NULL: the whole file
+  bytes INTEGER NOT NULL,       -- bytes held on disk
+  error TEXT,                   -- why an upload failed (state failed)
+  used_ms INTEGER NOT NULL      -- last use, for eviction
+) STRICT;
+CREATE INDEX IF NOT EXISTS copies_by_object ON copies (object, state);
+CREATE INDEX IF NOT EXISTS copies_by_use ON copies (state, used_ms);
+
+-- Resumable uploads under way: where they go on after a crash (RULES 20).
+CREATE TABLE IF NOT EXISTS uploads (
+  copy_id TEXT PRIMARY KEY,
+  object TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  session_url TEXT NOT NULL
+) STRICT;
+
+-- Metadata changes acknowledged but not yet in the bucket (RULES 14).
+CREATE TABLE IF NOT EXISTS patches (
+  object TEXT PRIMARY KEY,
+  generation INTEGER NOT NULL,
+  metadata TEXT NOT NULL        -- JSON, null deletes a key
+) STRICT;
+
+-- Folder renames under way on a flat bucket: resumed at the next start (RULES 28).
+CREATE TABLE IF NOT EXISTS renames (
+  source TEXT PRIMARY KEY,
+  destination TEXT NOT NULL
+) STRICT;
+`;

@@ -1,0 +1,287 @@
+// All local copies: made, found again by object version after a restart, and evicted when the budget is used up.
+//
+// Order (RULES 16): fsync the copy, commit its row, and only then rely on it in a later run. A row is withdrawn,
+// and the withdrawal committed, before anyone may write to the file again. Clean copies that nobody has open are
+// the read cache: least recently used first to go. Everything else is pinned.
+
+import fs from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { ObjectInfo } from "../bucket/bucket.ts";
+import { Extents } from "../lib/extents.ts";
+import type { Background } from "../lib/background.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Copy } from "./copy.ts";
+import type { SqlValue, Statement } from "./database.ts";
+import type { StateFolder } from "./state-folder.ts";
+import { decodeVersion, encodeVersion } from "./version-record.ts";
+
+/** Rows taken into the cache's order at a time after a start; none are needed to begin (RULES 20). */
+const ROWS_PER_STEP = 500;
+
+/** What the cache knows of a clean copy nobody has open. */
+interface Resting {
+  readonly bytes: number;
+  /** Absent for copies of an earlier run that nobody has used in this one. */
+  readonly copy?: Copy;
+}
+
+export class CopyStore {
+  readonly #state: StateFolder;
+  readonly #background: Background;
+  readonly #log: Log;
+  readonly #resting: LRUCache<string, Resting>;
+  readonly #inUse = new Set<string>();
+  /** An earlier run left copies: their names are worth a look. */
+  #inherited = false;
+
+  constructor(state: StateFolder, options: { cacheSizeBytes: number; background: Background; log: Log }) {
+    this.#state = state;
+    this.#background = options.background;
+    this.#log = options.log;
+    this.#resting = new LRUCache({
+      maxSize: Math.max(1, options.cacheSizeBytes),
+      maxEntrySize: Math.max(1, options.cacheSizeBytes),
+      sizeCalculation: ({ bytes }) => Math.max(1, bytes),
+      dispose: ({ copy }, id, reason) => {
+        if (reason === "evict") this.#evict(id, copy);
+      },
+    });
+  }
+
+  /** What an earlier run left: its cache is taken over, its unfinished work is kept and reported (RULES 10). */
+  async takeOver(): Promise<void> {
+    const uploaded = await this.#state.database.read("SELECT id FROM copies WHERE state = 'uploaded'");
+    for (const { id } of uploaded) await this.#erase(String(id));
+    await this.#state.database.write({
+      sql: "UPDATE copies SET state = 'unfinished' WHERE state = 'dirty'",
+      values: [],
+    });
+    const rows = await this.#state.database.read(
+      "SELECT object, state, error FROM copies WHERE state IN ('unfinished', 'failed') ORDER BY used_ms LIMIT 20",
+    );
+    for (const { object, state, error } of rows) {
+      this.#log.warn(
+        { object, state, error },
+        "bytes of an earlier run may not have reached the bucket; they are kept in the state folder",
+      );
+    }
+    const [any] = await this.#state.database.read(
+      "SELECT 1 FROM copies WHERE state IN ('clean', 'partial') LIMIT 1",
+    );
+    this.#inherited = any !== undefined;
+    this.#background.start("take over cache", () => this.#takeOverOrder());
+  }
+
+  /** A new, empty copy for a file that is written from scratch. */
+  create(object: string): Copy {
+    const id = randomUUID();
+    const copy = new Copy(id, this.#state.copyPath(id), { create: true });
+    copy.dirty = true;
+    this.#inUse.add(id);
+    this.#record(copy, object, "dirty");
+    return copy;
+  }
+
+  /** The copy of exactly this version from an earlier use or run, or a new one with nothing present. */
+  async obtain(version: ObjectInfo): Promise<Copy> {
+    const known = await this.#find(version);
+    if (known !== undefined) return known;
+    const id = randomUUID();
+    this.#inUse.add(id);
+    const present = version.size === 0 ? undefined : new Extents();
+    return new Copy(id, this.#state.copyPath(id), { version, create: true, ...(present ? { present } : {}) });
+  }
+
+  /** Keeps a clean copy for later opens and runs; its bytes are those of `copy.version`. The file is closed. */
+  async keep(copy: Copy, version: ObjectInfo): Promise<void> {
+    await copy.sync();
+    const bytes = copy.observe().allocatedBytes;
+    if (!copy.promised)
+      await this.#state.database.write(
+        this.#row(copy, version.name, copy.whole ? "clean" : "partial", bytes),
+      );
+    else
+      await this.#state.database.write({
+        sql: "UPDATE copies SET used_ms = ? WHERE id = ?",
+        values: [Date.now(), copy.id],
+      });
+    copy.promised = true;
+    this.rest(copy);
+  }
+
+  /** Nobody has the copy open any more: it may be evicted. */
+  rest(copy: Copy): void {
+    if (copy.retired || !copy.promised) return;
+    this.#inUse.delete(copy.id);
+    const resting = { bytes: copy.observe().allocatedBytes, copy };
+    copy.close();
+    this.#resting.set(copy.id, resting);
+    if (!this.#resting.has(copy.id)) this.#evict(copy.id, copy); // larger than the whole cache
+  }
+
+  /** In use: not to be evicted. False if it has been evicted meanwhile. */
+  pin(copy: Copy): boolean {
+    if (copy.retired) return false;
+    this.#inUse.add(copy.id);
+    this.#resting.delete(copy.id);
+    return true;
+  }
+
+  /** Before the first write to a copy that a later run would believe: resolves when it no longer would. */
+  async withdraw(copy: Copy, object: string): Promise<void> {
+    if (!copy.promised) return;
+    copy.promised = false;
+    await this.#state.database.write(this.#row(copy, object, "dirty", 0));
+  }
+
+  /** Nobody needs the bytes: gone from disk and database. */
+  discard(copy: Copy): void {
+    if (copy.retired) return;
+    this.#resting.delete(copy.id);
+    copy.close();
+    this.#evict(copy.id, copy);
+  }
+
+  /** Bytes whose upload failed after the program was told: kept under the name they were meant for (RULES 10). */
+  async keepFailed(copy: Copy, object: string, reason: string): Promise<void> {
+    copy.retired = true;
+    this.#inUse.delete(copy.id);
+    await copy.sync();
+    const row = this.#row(copy, object, "failed", copy.observe().allocatedBytes);
+    copy.close();
+    await this.#state.database.write(row, {
+      sql: "UPDATE copies SET error = ? WHERE id = ?",
+      values: [reason, copy.id],
+    });
+    this.#log.warn(
+      { object, copy: copy.id, reason },
+      "upload failed for good; the bytes are kept in the state folder",
+    );
+  }
+
+  /** The bucket has these bytes: after a crash they are not owed, though not proven to be a cache either. */
+  uploaded(copy: Copy, object: string): void {
+    if (!copy.promised) this.#record(copy, object, "uploaded");
+  }
+
+  /** The object behind a copy has a new name. */
+  renamed(copy: Copy, version: ObjectInfo): void {
+    if (!copy.promised) return this.#record(copy, version.name, copy.dirty ? "dirty" : "uploaded");
+    this.#background.start("record rename", () =>
+      this.#state.database.write(
+        this.#row(copy, version.name, copy.whole ? "clean" : "partial", copy.observe().allocatedBytes),
+      ),
+    );
+  }
+
+  /** Whether copies of this object are held, of whatever version: a hint that the name may be asked for by get. */
+  async knows(object: string): Promise<boolean> {
+    if (!this.#inherited) return false;
+    const rows = await this.#state.database.read(
+      "SELECT 1 FROM copies WHERE object = ? AND state IN ('clean', 'partial') LIMIT 1",
+      object,
+    );
+    return rows.length > 0;
+  }
+
+  clonePath(copy: Copy): string {
+    return `${this.#state.copyPath(copy.id)}.clone`;
+  }
+
+  async #find(version: ObjectInfo): Promise<Copy | undefined> {
+    const [row] = await this.#state.database.read(
+      "SELECT id, version, present FROM copies WHERE object = ? AND generation = ? AND state IN ('clean', 'partial')",
+      version.name,
+      version.generation,
+    );
+    if (row === undefined) return undefined;
+    const id = String(row["id"]);
+    try {
+      const present = row["present"] === null ? undefined : new Extents(decodeRanges(String(row["present"])));
+      const held = decodeVersion(String(row["version"]));
+      const copy = new Copy(id, this.#state.copyPath(id), {
+        version: held,
+        create: false,
+        ...(present ? { present } : {}),
+      });
+      if (copy.observe().size !== version.size)
+        throw new Error("the file has another length than its row says");
+      copy.promised = true;
+      copy.version = version;
+      this.#inUse.add(id);
+      this.#resting.delete(id);
+      return copy;
+    } catch (error) {
+      this.#log.warn(
+        { object: version.name, copy: id, err: error },
+        "a cached copy is not usable and is fetched again",
+      );
+      await this.#erase(id);
+      return undefined;
+    }
+  }
+
+  async #takeOverOrder(): Promise<void> {
+    let [usedMs, lastId]: [SqlValue, string] = [Date.now() + 1, ""];
+    for (;;) {
+      const rows = await this.#state.database.read(
+        `SELECT id, bytes, used_ms FROM copies WHERE state IN ('clean', 'partial') AND (used_ms, id) < (?, ?)
+         ORDER BY used_ms DESC, id DESC LIMIT ${ROWS_PER_STEP}`,
+        usedMs,
+        lastId,
+      );
+      for (const row of rows) {
+        [usedMs, lastId] = [row["used_ms"] ?? 0, String(row["id"])];
+        this.#restOlder(lastId, Number(row["bytes"]));
+      }
+      if (rows.length < ROWS_PER_STEP) return;
+    }
+  }
+
+  /** Copies from an earlier run are all older than anything used in this one: no room means they go. */
+  #restOlder(id: string, bytes: number): void {
+    if (this.#inUse.has(id) || this.#resting.has(id)) return;
+    if (this.#resting.calculatedSize + bytes > this.#resting.maxSize) this.#evict(id, undefined);
+    else this.#resting.set(id, { bytes });
+  }
+
+  #evict(id: string, copy: Copy | undefined): void {
+    if (copy !== undefined) copy.retired = true;
+    this.#inUse.delete(id);
+    this.#background.start("erase copy", () => this.#erase(id));
+  }
+
+  async #erase(id: string): Promise<void> {
+    await this.#state.database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
+    await fs.rm(this.#state.copyPath(id), { force: true });
+  }
+
+  #record(copy: Copy, object: string, state: string): void {
+    this.#background.start("record copy", async () => {
+      if (!copy.retired) await this.#state.database.write(this.#row(copy, object, state, 0));
+    });
+  }
+
+  #row(copy: Copy, object: string, state: string, bytes: number): Statement {
+    const { version, present } = copy;
+    return {
+      sql: `INSERT OR REPLACE INTO copies (id, object, state, generation, version, present, bytes, used_ms)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      values: [
+        copy.id,
+        object,
+        state,
+        version?.generation ?? null,
+        version === undefined ? null : encodeVersion(version),
+        present === undefined ? null : JSON.stringify(present.ranges.map(({ start, end }) => [start, end])),
+        bytes,
+        Date.now(),
+      ],
+    };
+  }
+}
+
+function decodeRanges(text: string): { start: number; end: number }[] {
+  return (JSON.parse(text) as [number, number][]).map(([start, end]) => ({ start, end }));
+}

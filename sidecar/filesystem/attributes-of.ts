@@ -1,0 +1,64 @@
+// A node's attributes as programs see them, and for how long the kernel may keep them.
+
+import type { Attributes, AttributesReply, Entry } from "./filesystem.ts";
+import { isDirectory, isFile, isLocal, type FileNode, type Node } from "./nodes.ts";
+import { SAME_CALL_MS, remainingTrustMs } from "./trust.ts";
+
+/** What statfs reports and st_blksize suggests. */
+export const BLOCK_BYTES = 4096;
+const STAT_BLOCK_BYTES = 512;
+const DIRECTORY_BYTES = 4096;
+
+/** Takes in what the kernel wrote by itself: another mtime of the copy is a write we were not told of. */
+export function refreshTimes(file: FileNode): void {
+  const { copy } = file;
+  if (copy === undefined || !copy.isOpen || file.access !== "kernel") return;
+  const { modifiedNs } = copy.observe();
+  if (modifiedNs === file.seenModifiedNs) return;
+  file.seenModifiedNs = modifiedNs;
+  file.modifyTimeNs = modifiedNs;
+  file.changeTimeNs = modifiedNs;
+  file.timeGiven = false;
+}
+
+export function attributesOf(node: Node): Attributes {
+  if (isFile(node)) refreshTimes(node);
+  const size = sizeOf(node);
+  const { id, kind, mode, uid, gid, modifyTimeNs, accessTimeNs, changeTimeNs } = node;
+  return {
+    inode: id,
+    kind,
+    mode,
+    uid,
+    gid,
+    size,
+    blocks: Math.ceil(size / STAT_BLOCK_BYTES),
+    linkCount: node.parent === undefined && id !== 1 ? 0 : isDirectory(node) ? 2 : 1,
+    accessTimeNs,
+    modifyTimeNs,
+    changeTimeNs,
+    deviceNumber: "deviceNumber" in node ? node.deviceNumber : 0,
+  };
+}
+
+function sizeOf(node: Node): number {
+  if (isFile(node)) return node.size;
+  if (isDirectory(node)) return DIRECTORY_BYTES;
+  return Buffer.byteLength(node.linkTarget ?? "");
+}
+
+/** How long the kernel may use what it is told now. What only this machine changes is asked about soon, at no cost. */
+export function validMs(node: Node, nowMs: number): number {
+  return isLocal(node) ? SAME_CALL_MS : remainingTrustMs(node.confirmed, nowMs);
+}
+
+export function attributesReply(node: Node, nowMs: number): AttributesReply {
+  return { attributes: attributesOf(node), attributesValidMs: validMs(node, nowMs) };
+}
+
+/** An answer that gives the kernel one more reference to the node. */
+export function entryReply(node: Node, nowMs: number): Entry {
+  node.lookupCount += 1;
+  const valid = validMs(node, nowMs);
+  return { attributes: attributesOf(node), attributesValidMs: valid, entryValidMs: valid };
+}

@@ -1,0 +1,55 @@
+// What the groups of operations share: handed to each of them once, when the filesystem is assembled.
+
+import type { Bucket } from "../bucket/bucket.ts";
+import type { OwedWork } from "../copies/owed-work.ts";
+import type { CopyStore } from "../copies/store.ts";
+import type { Background } from "../lib/background.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Kernel } from "./filesystem.ts";
+import type { OwnerAndMode } from "./metadata.ts";
+import type { Node } from "./nodes.ts";
+import type { Tree } from "./tree.ts";
+import type { TrustRule } from "./trust.ts";
+
+export interface Context {
+  readonly bucket: Bucket;
+  readonly store: CopyStore;
+  readonly owed: OwedWork;
+  readonly tree: Tree;
+  readonly trust: TrustRule;
+  readonly fileDefaults: OwnerAndMode;
+  readonly directoryDefaults: OwnerAndMode;
+  readonly readOnly: boolean;
+  readonly lockNames: readonly RegExp[];
+  readonly hostName: string;
+  readonly background: Background;
+  readonly log: Log;
+  readonly monotonicMs: () => number;
+  readonly wallNs: () => bigint;
+  /** A new id for one write of ours, never used before by any mount (RULES 4). */
+  readonly nextOperationId: () => string;
+  /** The channel; nothing of it may be awaited while an operation holds what the kernel waits for. */
+  readonly kernel: () => Kernel;
+  /** Set once the mount is told to stop: no new writable opens (RULES 31). */
+  readonly stopping: () => boolean;
+}
+
+/** Attributes of a node as far as they are stored with an object. */
+export function storedAttributes(node: Node): {
+  kind: Node["kind"];
+  uid: number;
+  gid: number;
+  mode: number;
+  modifyTimeNs: bigint;
+  linkTarget: string | undefined;
+} {
+  const { kind, uid, gid, mode, modifyTimeNs } = node;
+  return {
+    kind,
+    uid,
+    gid,
+    mode,
+    modifyTimeNs,
+    linkTarget: "linkTarget" in node ? node.linkTarget : undefined,
+  };
+}

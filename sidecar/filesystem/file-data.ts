@@ -1,0 +1,51 @@
+// Reading and writing files the kernel asks us about (daemon mode).
+
+import { isBucketError } from "../bucket/errors.ts";
+import type { Context } from "./context.ts";
+import { FileSystemError } from "./errors.ts";
+import type { OpenFile } from "./nodes.ts";
+
+const EMPTY = Buffer.alloc(0);
+
+export class FileData {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Bytes of the open version; fetched first where they are not here yet, and further ahead for those who read on. */
+  async read(handle: OpenFile, offset: number, length: number): Promise<Buffer> {
+    const { node, position } = handle;
+    const { copy, fetcher } = node;
+    if (copy === undefined) throw new FileSystemError("EIO", "the open file has no copy");
+    const end = Math.min(offset + length, copy.whole ? offset + length : copy.observe().size);
+    if (offset >= end) return EMPTY;
+    if (!copy.whole && fetcher !== undefined) {
+      const { needed, ahead } = position.plan({ start: offset, end });
+      try {
+        await fetcher.need({ start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
+      } catch (error) {
+        if (isBucketError(error, "not-found"))
+          throw new FileSystemError("ESTALE", "the open version is gone from the bucket", error);
+        throw error;
+      }
+      if (ahead !== undefined)
+        fetcher.lookAhead({ start: ahead.start, end: Math.min(ahead.end, copy.versionEnd) });
+    }
+    return copy.read(offset, end - offset);
+  }
+
+  async write(handle: OpenFile, offset: number, data: Buffer): Promise<number> {
+    const { node, writable, append } = handle;
+    const { copy } = node;
+    if (!writable || copy === undefined) throw new FileSystemError("EBADF", "not open for writing");
+    const size = copy.observe().size;
+    const start = append ? size : offset;
+    if (start > size && !copy.whole) await copy.truncate(start);
+    await copy.write(start, data);
+    const now = this.#context.wallNs();
+    Object.assign(node, { modifyTimeNs: now, changeTimeNs: now, timeGiven: false });
+    return data.length;
+  }
+}

@@ -1,0 +1,388 @@
+// The mounted tree: every operation of the seam, in terms of the parts that know how.
+
+import { constants } from "node:fs";
+import type { Bucket } from "../bucket/bucket.ts";
+import type { OwedWork } from "../copies/owed-work.ts";
+import type { CopyStore } from "../copies/store.ts";
+import { isBucketError } from "../bucket/errors.ts";
+import type { Background } from "../lib/background.ts";
+import type { Log } from "../telemetry/log.ts";
+import { attributesReply, BLOCK_BYTES, entryReply } from "./attributes-of.ts";
+import type { Context } from "./context.ts";
+import { OpenDirectories } from "./directories.ts";
+import { FileSystemError } from "./errors.ts";
+import { Explorer } from "./explore.ts";
+import { FileData } from "./file-data.ts";
+import type * as seam from "./filesystem.ts";
+import type {
+  Caller,
+  DirectoryEntry,
+  Entry,
+  FileSystem,
+  HandleId,
+  InodeId,
+  Kernel,
+  OpenedFile,
+  SetAttributes,
+} from "./filesystem.ts";
+import { Lookup } from "./lookup.ts";
+import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
+import { NAME_MAX_BYTES } from "./names.ts";
+import { Namespace } from "./namespace.ts";
+import { isDirectory, isFile, type DirectoryNode, type FileNode } from "./nodes.ts";
+import { OpenFiles } from "./open-files.ts";
+import { Patcher } from "./patch.ts";
+import { FileRenamer } from "./rename.ts";
+import { FolderRenamer } from "./rename-folder.ts";
+import { Saver } from "./save.ts";
+import { AttributeSetter } from "./set-attributes.ts";
+import { Tree } from "./tree.ts";
+import type { TrustRule } from "./trust.ts";
+
+/** A bucket has no size; installers and `df` want one. */
+const REPORTED_BYTES = 2 ** 50;
+const REPORTED_FILES = 2 ** 32 - 1;
+
+export interface FileSystemOptions {
+  readonly bucket: Bucket;
+  readonly store: CopyStore;
+  readonly owed: OwedWork;
+  readonly background: Background;
+  readonly log: Log;
+  readonly prefix: string;
+  readonly trust: TrustRule;
+  readonly fileDefaults: OwnerAndMode;
+  readonly directoryDefaults: OwnerAndMode;
+  readonly readOnly: boolean;
+  readonly lockNames: readonly RegExp[];
+  readonly hostName: string;
+  /** Unique among all mounts there ever were: the first half of operation ids. */
+  readonly mountId: string;
+  readonly monotonicMs: () => number;
+  readonly wallNs: () => bigint;
+}
+
+export class MountedFileSystem implements FileSystem {
+  readonly #context: Context;
+  readonly #tree: Tree;
+  readonly #lookup: Lookup;
+  readonly #namespace: Namespace;
+  readonly #openFiles: OpenFiles;
+  readonly #directories: OpenDirectories;
+  readonly #data: FileData;
+  readonly #saver: Saver;
+  readonly #patcher: Patcher;
+  readonly #attributes: AttributeSetter;
+  readonly #files: FileRenamer;
+  readonly #folders: FolderRenamer;
+  #kernel: Kernel | undefined;
+  #stopping = false;
+  #operations = 0;
+
+  constructor(options: FileSystemOptions) {
+    this.#tree = this.#makeTree(options);
+    const context: Context = {
+      ...options,
+      tree: this.#tree,
+      nextOperationId: () => `${options.mountId}:${++this.#operations}`,
+      kernel: () => this.#attached(),
+      stopping: () => this.#stopping,
+    };
+    this.#context = context;
+    const explorer = new Explorer(context);
+    this.#lookup = new Lookup(context, explorer);
+    this.#patcher = new Patcher(context);
+    this.#saver = new Saver(context, this.#patcher);
+    this.#openFiles = new OpenFiles(context, this.#saver);
+    this.#namespace = new Namespace(context, this.#patcher);
+    this.#directories = new OpenDirectories(context, this.#lookup);
+    this.#data = new FileData(context);
+    const parts = {
+      explorer,
+      namespace: this.#namespace,
+      openFiles: this.#openFiles,
+      saver: this.#saver,
+      patcher: this.#patcher,
+    };
+    this.#attributes = new AttributeSetter(context, parts);
+    this.#files = new FileRenamer(context, parts);
+    this.#folders = new FolderRenamer(context, parts);
+  }
+
+  attach(kernel: Kernel): void {
+    this.#kernel = kernel;
+  }
+
+  /** Makes good what an earlier run had acknowledged: renames it began, attributes it owed. */
+  async resumeOwed(): Promise<void> {
+    const { owed, bucket, log } = this.#context;
+    await this.#folders.resume(await owed.renames());
+    for (const { object, generation, metadata } of await owed.patches()) {
+      try {
+        const { value } = await bucket.stat(object);
+        if (value?.generation === generation) await bucket.patch(object, value, { metadata });
+      } catch (error) {
+        if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
+        log.warn({ object, err: error }, "attributes of an earlier run no longer apply");
+      }
+      await owed.patchDone(object);
+    }
+  }
+
+  async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
+    const node = await this.#lookup.require(this.#tree.directory(parent), name, caller.interrupted);
+    return entryReply(node, this.#now());
+  }
+
+  forget(inode: InodeId, count: number): void {
+    this.#tree.forget(inode, count);
+  }
+
+  async getAttributes(_caller: Caller, inode: InodeId): Promise<seam.AttributesReply> {
+    return attributesReply(this.#tree.get(inode), this.#now());
+  }
+
+  async setAttributes(
+    _caller: Caller,
+    inode: InodeId,
+    changes: SetAttributes,
+  ): Promise<seam.AttributesReply> {
+    const node = this.#tree.get(inode);
+    await this.#attributes.set(node, changes);
+    return attributesReply(node, this.#now());
+  }
+
+  async readLink(_caller: Caller, inode: InodeId): Promise<string> {
+    const node = this.#tree.get(inode);
+    if (isFile(node) || isDirectory(node) || node.linkTarget === undefined)
+      throw new FileSystemError("EINVAL", "not a symbolic link");
+    return node.linkTarget;
+  }
+
+  async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
+    const { uid, gid } = caller;
+    return this.#makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
+  }
+
+  async link(): Promise<Entry> {
+    throw new FileSystemError("EPERM", "hard links are not offered: one file is one object");
+  }
+
+  async makeNode(caller: Caller, parent: InodeId, name: string, mode: number, umask: number): Promise<Entry> {
+    const kind = kindOfMode(mode) ?? "file";
+    return this.#makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind });
+  }
+
+  async makeDirectory(
+    caller: Caller,
+    parent: InodeId,
+    name: string,
+    mode: number,
+    umask: number,
+  ): Promise<Entry> {
+    this.#openFiles.refuseIfReadOnly();
+    const made = await this.#namespace.makeDirectory(
+      this.#tree.directory(parent),
+      name,
+      ownerOf(caller, mode, umask),
+    );
+    return entryReply(made, this.#now());
+  }
+
+  async unlink(caller: Caller, parent: InodeId, name: string): Promise<void> {
+    this.#openFiles.refuseIfReadOnly();
+    const directory = this.#tree.directory(parent);
+    const node =
+      directory.children.get(name) ?? (await this.#lookup.require(directory, name, caller.interrupted));
+    if (isDirectory(node)) throw new FileSystemError("EISDIR", `${name} is a folder`);
+    await this.#namespace.unlink(directory, node);
+    if (isFile(node)) this.#openFiles.restSoon(node);
+  }
+
+  async removeDirectory(caller: Caller, parent: InodeId, name: string): Promise<void> {
+    this.#openFiles.refuseIfReadOnly();
+    const directory = this.#tree.directory(parent);
+    const node =
+      directory.children.get(name) ?? (await this.#lookup.require(directory, name, caller.interrupted));
+    if (!isDirectory(node)) throw new FileSystemError("ENOTDIR", `${name} is not a folder`);
+    await this.#namespace.removeDirectory(directory, node);
+  }
+
+  async rename(
+    caller: Caller,
+    parent: InodeId,
+    name: string,
+    newParent: InodeId,
+    newName: string,
+    flag: seam.RenameFlag,
+  ): Promise<void> {
+    this.#openFiles.refuseIfReadOnly();
+    if (flag === "exchange") throw new FileSystemError("EINVAL", "exchanging two names is not offered");
+    const from = this.#tree.directory(parent);
+    const to = { parent: this.#tree.directory(newParent), name: newName };
+    const node = from.children.get(name) ?? (await this.#lookup.require(from, name, caller.interrupted));
+    if (isDirectory(node)) await this.#folders.rename(node, to, flag);
+    else await this.#files.rename(node, to, flag);
+  }
+
+  async open(caller: Caller, inode: InodeId, flags: number): Promise<OpenedFile> {
+    const node = this.#tree.file(inode);
+    await this.#lookup.confirmForOpen(node, caller.interrupted);
+    return this.#openFiles.open(node, flags);
+  }
+
+  async create(
+    caller: Caller,
+    parent: InodeId,
+    name: string,
+    mode: number,
+    umask: number,
+    flags: number,
+  ): Promise<{ entry: Entry; opened: OpenedFile }> {
+    this.#openFiles.refuseIfReadOnly();
+    const directory = this.#tree.directory(parent);
+    const exclusive = (flags & constants.O_EXCL) !== 0;
+    const known = directory.children.get(name);
+    if (known !== undefined && exclusive) throw new FileSystemError("EEXIST", `${name} exists`);
+    if (known !== undefined && !isFile(known))
+      throw new FileSystemError(isDirectory(known) ? "EISDIR" : "ENXIO", `${name} is no file`);
+    const node = known ?? (await this.#newFile(directory, name, ownerOf(caller, mode, umask), exclusive));
+    const opened = await this.#openFiles.open(node, flags, known === undefined);
+    return { entry: entryReply(node, this.#now()), opened };
+  }
+
+  async read(
+    _caller: Caller,
+    _inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    length: number,
+  ): Promise<Buffer> {
+    return this.#data.read(this.#openFiles.get(handle), offset, length);
+  }
+
+  async write(
+    _caller: Caller,
+    _inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    data: Buffer,
+  ): Promise<number> {
+    return this.#data.write(this.#openFiles.get(handle), offset, data);
+  }
+
+  async flush(_caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
+    const { node, writable } = this.#openFiles.get(handle);
+    if (writable || node.patchOwed) await this.#saver.save(node);
+  }
+
+  async fsync(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
+    await this.flush(caller, inode, handle);
+  }
+
+  async release(_inode: InodeId, handle: HandleId): Promise<void> {
+    const { node } = this.#openFiles.get(handle);
+    await this.#openFiles.release(handle);
+    this.#tree.released(node);
+  }
+
+  async openDirectory(_caller: Caller, inode: InodeId): Promise<HandleId> {
+    return this.#directories.open(this.#tree.directory(inode));
+  }
+
+  async readDirectory(
+    caller: Caller,
+    _inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    withAttributes: boolean,
+    accept: (entry: DirectoryEntry) => boolean,
+  ): Promise<void> {
+    await this.#directories.read(handle, offset, withAttributes, accept, caller.interrupted);
+  }
+
+  async fsyncDirectory(_caller: Caller, inode: InodeId): Promise<void> {
+    const directory = this.#tree.directory(inode);
+    if (directory.patchOwed) await this.#patcher.flush(directory);
+  }
+
+  async releaseDirectory(_inode: InodeId, handle: HandleId): Promise<void> {
+    this.#directories.release(handle);
+  }
+
+  async statistics(): Promise<seam.FileSystemStatistics> {
+    const blocks = REPORTED_BYTES / BLOCK_BYTES;
+    return {
+      blockSize: BLOCK_BYTES,
+      blocks,
+      blocksFree: blocks,
+      files: REPORTED_FILES,
+      filesFree: REPORTED_FILES,
+      nameLengthMax: NAME_MAX_BYTES,
+    };
+  }
+
+  refuseWrites(): void {
+    this.#stopping = true;
+  }
+
+  async shutdown(): Promise<void> {
+    this.#stopping = true;
+    await this.#patcher.flushAll();
+    await this.#openFiles.restAll();
+    await this.#context.background.idle();
+  }
+
+  #makeTree(options: FileSystemOptions): Tree {
+    return new Tree({
+      ...options,
+      entryChanged: (parent, name) => void this.#kernel?.entryChanged(parent.id, name),
+      attributesChanged: (node) => void this.#kernel?.attributesChanged(node.id),
+      replaced: (node) => this.#openFiles.restSoon(node),
+    });
+  }
+
+  /** A file that exists here only, until its first close. Lock files exist in the bucket at once, so that they exclude. */
+  async #newFile(
+    directory: DirectoryNode,
+    name: string,
+    owner: OwnerAndMode,
+    exclusive: boolean,
+  ): Promise<FileNode> {
+    await this.#namespace.checkFree(directory, name);
+    if (this.#context.lockNames.some((pattern) => pattern.test(name))) {
+      const lock = await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
+      if (isFile(lock)) return lock;
+    }
+    const node = this.#tree.addFile(directory, name, owner);
+    node.copy = this.#context.store.create(this.#tree.objectName(node));
+    node.exclusive = exclusive;
+    node.writtenWhole = true;
+    node.replaces = directory.postponed.get(name)?.version?.generation;
+    this.#tree.touch(directory);
+    return node;
+  }
+
+  async #makeObject(
+    parent: InodeId,
+    name: string,
+    attributes: OwnerAndMode & { kind: seam.FileKind; linkTarget?: string },
+  ): Promise<Entry> {
+    this.#openFiles.refuseIfReadOnly();
+    const node = await this.#namespace.makeObject(this.#tree.directory(parent), name, attributes);
+    return entryReply(node, this.#now());
+  }
+
+  #attached(): Kernel {
+    if (this.#kernel === undefined) throw new Error("the filesystem was used before a channel was attached");
+    return this.#kernel;
+  }
+
+  #now(): number {
+    return this.#context.monotonicMs();
+  }
+}
+
+function ownerOf({ uid, gid }: Caller, mode: number, umask: number): OwnerAndMode {
+  return { uid, gid, mode: mode & 0o7777 & ~umask };
+}

@@ -1,0 +1,45 @@
+// Names of files and names of objects: which can stand for each other, and what is refused.
+
+import { FileSystemError } from "./errors.ts";
+
+/** Longest component, in bytes: what ext4 and every program expects (NAME_MAX). */
+export const NAME_MAX_BYTES = 255;
+/** Longest object name, in bytes of UTF-8 (Cloud Storage, "Object names"). */
+export const OBJECT_NAME_MAX_BYTES = 1024;
+
+/** Refuses a name that no object could have. `objectName` is the whole name in the bucket. */
+export function checkNewName(name: string, objectName: string): void {
+  if (Buffer.byteLength(name) > NAME_MAX_BYTES)
+    throw new FileSystemError("ENAMETOOLONG", `name longer than ${NAME_MAX_BYTES} bytes`);
+  if (Buffer.byteLength(objectName) > OBJECT_NAME_MAX_BYTES) {
+    throw new FileSystemError("ENAMETOOLONG", `object name longer than ${OBJECT_NAME_MAX_BYTES} bytes`);
+  }
+  if (/[\r\n]/.test(name)) throw new FileSystemError("EINVAL", "object names cannot hold line breaks");
+  if (objectName.startsWith(".well-known/acme-challenge/"))
+    throw new FileSystemError("EINVAL", "a name reserved by Cloud Storage");
+}
+
+/** Whether a part of an object name can be the name of a file or folder. */
+export function isFileName(component: string): boolean {
+  return (
+    component !== "" &&
+    component !== "." &&
+    component !== ".." &&
+    !component.includes("\0") &&
+    Buffer.byteLength(component) <= NAME_MAX_BYTES
+  );
+}
+
+/**
+ * An object name below a folder, as folder names and a last part; a placeholder's last part is "". Undefined if
+ * it cannot be shown as a path (`a//b`, `..`, components above 255 bytes): such objects are left alone.
+ */
+export function pathBelow(
+  folder: string,
+  objectName: string,
+): { folders: string[]; last: string } | undefined {
+  const parts = objectName.slice(folder.length).split("/");
+  const last = parts.pop() ?? "";
+  if (!parts.every(isFileName) || (last !== "" && !isFileName(last))) return undefined;
+  return { folders: parts, last };
+}

@@ -1,0 +1,211 @@
+// Making and removing names: folders, links, special files, unlink.
+//
+// The kernel holds the folder's lock while these run, so none of them downloads anything (RULES 28).
+
+import type { ObjectInfo } from "../bucket/bucket.ts";
+import { isBucketError } from "../bucket/errors.ts";
+import type { Context } from "./context.ts";
+import { contentTypeOf } from "./content-type.ts";
+import { FileSystemError } from "./errors.ts";
+import type { FileKind } from "./filesystem.ts";
+import { metadataForInsert, type OwnerAndMode } from "./metadata.ts";
+import { checkNewName } from "./names.ts";
+import {
+  isDirectory,
+  isFile,
+  isLocal,
+  movesEnded,
+  type DirectoryNode,
+  type FileNode,
+  type Node,
+  type ObjectNode,
+} from "./nodes.ts";
+import { FETCH_WHOLE_BYTES } from "./open-files.ts";
+import type { Patcher } from "./patch.ts";
+import { isTrusted } from "./trust.ts";
+
+/** Somebody who replaces an object as fast as we try to delete it wins after this many tries. */
+const REMOVE_ATTEMPTS = 8;
+const NO_BYTES = { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 } as const;
+
+export class Namespace {
+  readonly #context: Context;
+  readonly #patcher: Patcher;
+
+  constructor(context: Context, patcher: Patcher) {
+    this.#context = context;
+    this.#patcher = patcher;
+  }
+
+  /** Refuses a name that is taken or that no object can have, and waits for renames above to end. */
+  async checkFree(parent: DirectoryNode, name: string): Promise<void> {
+    await movesEnded(parent);
+    if (!this.#context.tree.isAttached(parent)) throw new FileSystemError("ENOENT", "the folder was removed");
+    checkNewName(name, this.#context.tree.objectName(parent) + name);
+    if (parent.children.has(name)) throw new FileSystemError("EEXIST", `${name} exists`);
+  }
+
+  async makeDirectory(parent: DirectoryNode, name: string, owner: OwnerAndMode): Promise<DirectoryNode> {
+    const { tree } = this.#context;
+    await this.checkFree(parent, name);
+    const endChange = tree.beginChange(parent, name);
+    const directory = tree.addDirectory(parent, name, owner);
+    try {
+      await this.#patcher.writePlaceholder(directory);
+    } catch (error) {
+      tree.detach(directory);
+      if (isBucketError(error, "precondition-failed"))
+        throw new FileSystemError("EEXIST", `${name} was made elsewhere`, error);
+      throw error;
+    } finally {
+      endChange();
+    }
+    directory.listed = { ...(directory.confirmed ?? { atMs: 0, trustMs: 0 }) };
+    tree.touch(parent);
+    return directory;
+  }
+
+  /** A file, link, FIFO, socket or device node that is complete as it is made. */
+  async makeObject(
+    parent: DirectoryNode,
+    name: string,
+    attributes: OwnerAndMode & { kind: FileKind; linkTarget?: string },
+  ): Promise<ObjectNode> {
+    const { tree, bucket, fileDefaults, wallNs, nextOperationId } = this.#context;
+    await this.checkFree(parent, name);
+    const stored = { linkTarget: undefined, ...attributes, modifyTimeNs: wallNs() };
+    const properties = {
+      contentType: contentTypeOf(name),
+      metadata: metadataForInsert(stored, fileDefaults, undefined),
+    };
+    const object = tree.objectName(parent) + name;
+    const endChange = tree.beginChange(parent, name);
+    try {
+      const made = await bucket.insert(object, NO_BYTES, "absent", properties, {
+        operationId: nextOperationId(),
+      });
+      const node = tree.addObject(parent, name, made.value);
+      tree.confirmOwn(node, made.value, made.dateMs);
+      tree.touch(parent);
+      return node;
+    } catch (error) {
+      if (isBucketError(error, "precondition-failed"))
+        throw new FileSystemError("EEXIST", `${name} was made elsewhere`, error);
+      throw error;
+    } finally {
+      endChange();
+    }
+  }
+
+  async removeDirectory(parent: DirectoryNode, directory: DirectoryNode): Promise<void> {
+    const { tree, bucket } = this.#context;
+    await movesEnded(directory);
+    const prefix = tree.objectName(directory);
+    await Promise.all(
+      [...directory.postponed.values()].map((node) => this.#removePostponed(directory, node)),
+    );
+    const page = await bucket.list({ prefix, pageSize: 2 });
+    const inside =
+      page.objects.some(({ name }) => name !== prefix) || [...directory.children.values()].some(isLocal);
+    if (inside) throw new FileSystemError("ENOTEMPTY", `${directory.name} has entries`);
+    await this.keepFolder(parent, directory);
+    const placeholder = page.objects.find(({ name }) => name === prefix);
+    const endChange = tree.beginChange(parent, directory.name);
+    try {
+      if (placeholder !== undefined) await this.remove(placeholder);
+    } finally {
+      endChange();
+    }
+    tree.detach(directory);
+    tree.touch(parent);
+  }
+
+  async unlink(parent: DirectoryNode, node: ObjectNode): Promise<void> {
+    const { tree } = this.#context;
+    await movesEnded(parent);
+    await node.changes.run(async () => {
+      const { name, version } = node;
+      if (node.parent !== parent) throw new FileSystemError("ENOENT", `${name} is gone`);
+      await this.keepFolder(parent, node);
+      if (version !== undefined) {
+        if (isFile(node) && this.#hasReadersInNeed(node)) this.#postpone(parent, node, version);
+        else await this.#removeNow(parent, name, version);
+      }
+      tree.detach(node);
+      tree.touch(parent);
+    });
+  }
+
+  /** A folder that exists only because objects lie below it must not vanish when we take the last one away. */
+  async keepFolder(parent: DirectoryNode, leaving: Node): Promise<void> {
+    const { tree, bucket, monotonicMs } = this.#context;
+    if (parent === tree.root || (parent.placeholder !== undefined && parent.placeholder !== "absent")) return;
+    for (const child of parent.children.values()) {
+      const inBucket = isDirectory(child) ? child.confirmed !== undefined : child.version !== undefined;
+      if (child !== leaving && inBucket && isTrusted(child.confirmed, monotonicMs())) return;
+    }
+    try {
+      await this.#patcher.writePlaceholder(parent);
+    } catch (error) {
+      if (!isBucketError(error, "precondition-failed")) throw error;
+      parent.placeholder = (await bucket.stat(tree.objectName(parent))).value;
+    }
+  }
+
+  /** Deletes the object of this name: the version we know, or whatever has replaced it meanwhile. */
+  async remove(known: ObjectInfo): Promise<void> {
+    const { bucket, log } = this.#context;
+    let version: ObjectInfo | undefined = known;
+    for (let attempt = 1; version !== undefined; attempt += 1) {
+      try {
+        await bucket.remove(version.name, version.generation);
+        return;
+      } catch (error) {
+        if (!isBucketError(error, "precondition-failed") || attempt >= REMOVE_ATTEMPTS) throw error;
+        const { name, generation }: ObjectInfo = version;
+        version = (await bucket.stat(name)).value;
+        log.warn(
+          { object: name, expected: String(generation), found: String(version?.generation ?? "absent") },
+          "unlink removes another writer's version",
+        );
+      }
+    }
+  }
+
+  async #removeNow(parent: DirectoryNode, name: string, version: ObjectInfo): Promise<void> {
+    const endChange = this.#context.tree.beginChange(parent, name);
+    try {
+      await this.remove(version);
+    } finally {
+      endChange();
+    }
+  }
+
+  #hasReadersInNeed(node: FileNode): boolean {
+    return node.opened.size > 0 && node.copy !== undefined && !node.copy.whole && node.fetcher !== undefined;
+  }
+
+  /** The name is hidden at once; the object goes when readers have it all, at the latest when they have closed. */
+  #postpone(parent: DirectoryNode, node: FileNode, version: ObjectInfo): void {
+    const { name, fetcher } = node;
+    parent.postponed.set(name, node);
+    const closed = new Promise<void>((resolve) => node.whenClosed.push(resolve));
+    const small = version.size <= FETCH_WHOLE_BYTES;
+    const needed = small && fetcher !== undefined ? fetcher.whole().catch(() => closed) : closed;
+    this.#context.background.start("postponed unlink", async () => {
+      await Promise.race([needed, closed]);
+      await this.#removePostponed(parent, node, name);
+    });
+  }
+
+  async #removePostponed(parent: DirectoryNode, node: FileNode, name = node.name): Promise<void> {
+    const { bucket } = this.#context;
+    if (parent.postponed.get(name) !== node || node.version === undefined) return;
+    try {
+      await bucket.remove(node.version.name, node.version.generation);
+    } catch (error) {
+      if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
+    }
+    parent.postponed.delete(name);
+  }
+}

@@ -1,0 +1,179 @@
+// What the kernel knows by number: files, folders, and the other kinds.
+//
+// A node's place is its parent and name; its path is found by walking up, so renaming a folder changes one
+// node. A node without a parent has lost its name (unlinked, or replaced in the bucket by a newer version)
+// and lives on for those who have it open.
+
+import type { Generation, ObjectInfo } from "../bucket/bucket.ts";
+import type { Copy } from "../copies/copy.ts";
+import type { Fetcher, ReaderPosition } from "../copies/fetch.ts";
+import type { Summed } from "../copies/snapshot.ts";
+import type { SharedRun } from "../lib/shared-run.ts";
+import { Turn } from "../lib/turn.ts";
+import type { BackingId, FileKind, HandleId, InodeId } from "./filesystem.ts";
+import type { Confirmation } from "./trust.ts";
+
+/** What every kind of node has. */
+abstract class NodeBase {
+  readonly id: InodeId;
+  parent: DirectoryNode | undefined;
+  name: string;
+  /** References the kernel holds; given back by forget. */
+  lookupCount = 0;
+  mode = 0;
+  uid = 0;
+  gid = 0;
+  modifyTimeNs = 0n;
+  accessTimeNs = 0n;
+  changeTimeNs = 0n;
+  /** When the bucket last said that this name stands for this node. */
+  confirmed: Confirmation | undefined;
+  /** Attribute changes acknowledged but not yet patched into the bucket (RULES 14). */
+  patchOwed = false;
+
+  constructor(id: InodeId, parent: DirectoryNode | undefined, name: string) {
+    this.id = id;
+    this.parent = parent;
+    this.name = name;
+  }
+}
+
+/** An open file. */
+export interface OpenFile {
+  readonly id: HandleId;
+  readonly node: FileNode;
+  readonly writable: boolean;
+  readonly append: boolean;
+  readonly position: ReaderPosition;
+}
+
+export class FileNode extends NodeBase {
+  readonly kind = "file";
+  /** The object version this file is, or replaces; undefined while it was never in the bucket. */
+  version: ObjectInfo | undefined;
+  /** For a file not yet in the bucket: the version under its name that its first upload replaces. */
+  replaces: Generation | undefined;
+  copy: Copy | undefined;
+  fetcher: Fetcher | undefined;
+  readonly opened = new Set<OpenFile>();
+  /** How the kernel gets at the bytes while the file is open; undefined while it is closed. */
+  access: "kernel" | "daemon" | undefined;
+  backing: BackingId | undefined;
+  /** Written from nothing (created, or truncated to nothing) since it was last closed: may supersede others. */
+  writtenWhole = false;
+  /** Created with O_EXCL and not yet in the bucket: somebody else's object of that name must not be replaced. */
+  exclusive = false;
+  /** A program set the modification time since the last write (RULES 15). */
+  timeGiven = false;
+  /** The copy's own mtime when last looked at: another one means the kernel wrote. */
+  seenModifiedNs = 0n;
+  /** Moves whenever the bytes may have changed; pages the kernel cached under an older number are stale. */
+  contentSerial = 0;
+  pagesSerial = -1;
+  /** The last upload's failure, until one succeeds. */
+  saveError: unknown;
+  /** Waiting for the last handle to go. */
+  readonly whenClosed: (() => void)[] = [];
+  /** What was last uploaded, until the copy is known to have come to rest. */
+  lastSummed: Summed | undefined;
+  save: SharedRun<void> | undefined;
+  /** Uploads, renames, unlinks and attribute changes of one file go one after another (RULES 6). */
+  readonly changes = new Turn();
+  /** Opening and coming to rest go one after another; never held while uploading. */
+  readonly openings = new Turn();
+
+  get writers(): number {
+    let count = 0;
+    for (const { writable } of this.opened) if (writable) count += 1;
+    return count;
+  }
+
+  /** What this machine knows is newer than what the bucket holds. */
+  get local(): boolean {
+    return (
+      this.version === undefined ||
+      this.copy?.dirty === true ||
+      this.writers > 0 ||
+      this.save?.running === true
+    );
+  }
+
+  /** Length as programs see it. */
+  get size(): number {
+    if (this.copy !== undefined && (this.opened.size > 0 || this.copy.isOpen))
+      return this.copy.observe().size;
+    return this.version?.size ?? 0;
+  }
+}
+
+/** Symbolic links, FIFOs, sockets, device nodes: everything is in the metadata. */
+export class SpecialNode extends NodeBase {
+  readonly kind: Exclude<FileKind, "file" | "directory">;
+  version: ObjectInfo;
+  linkTarget: string | undefined;
+  deviceNumber = 0;
+  readonly changes = new Turn();
+
+  constructor(
+    id: InodeId,
+    parent: DirectoryNode,
+    name: string,
+    kind: SpecialNode["kind"],
+    version: ObjectInfo,
+  ) {
+    super(id, parent, name);
+    this.kind = kind;
+    this.version = version;
+  }
+}
+
+/** Local changes of one name: answers of the bucket that began before are not news (RULES 7). */
+interface NameChange {
+  serial: number;
+  underWay: number;
+}
+
+export class DirectoryNode extends NodeBase {
+  readonly kind = "directory";
+  /** Names known to exist. All of them only while `listed` is trusted. */
+  readonly children = new Map<string, Node>();
+  /** When the bucket last listed this folder completely. */
+  listed: Confirmation | undefined;
+  /** The object `name/`: known, known to be absent, or unknown. */
+  placeholder: ObjectInfo | "absent" | undefined;
+  readonly nameChanges = new Map<string, NameChange>();
+  /** Names unlinked here whose object is deleted once open readers have what they need (RULES 28). */
+  readonly postponed = new Map<string, FileNode>();
+  /** A rename of this folder is still moving objects: until then the tree is the truth, not the bucket (RULES 28). */
+  overlay: Promise<void> | undefined;
+  readonly changes = new Turn();
+
+  /** True where a rename under way makes the tree the only truth. */
+  get authoritative(): boolean {
+    return this.overlay !== undefined || (this.parent?.authoritative ?? false);
+  }
+}
+
+export type Node = FileNode | SpecialNode | DirectoryNode;
+/** Nodes that are one object each. */
+export type ObjectNode = FileNode | SpecialNode;
+
+export function isDirectory(node: Node | undefined): node is DirectoryNode {
+  return node?.kind === "directory";
+}
+export function isFile(node: Node | undefined): node is FileNode {
+  return node?.kind === "file";
+}
+/** Whether what this machine has of the node must not give way to what the bucket says. */
+export function isLocal(node: Node): boolean {
+  if (isFile(node)) return node.local || node.patchOwed;
+  if (!isDirectory(node)) return node.patchOwed;
+  for (const child of node.children.values()) if (isLocal(child)) return true;
+  return node.overlay !== undefined;
+}
+/** Resolves when no folder rename above the node is still moving objects: its object is where its path says. */
+export async function movesEnded(node: Node): Promise<void> {
+  for (let above: Node | undefined = node; above !== undefined; above = above.parent) {
+    if (isDirectory(above) && above.overlay !== undefined) await above.overlay;
+  }
+}

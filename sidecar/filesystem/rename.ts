@@ -1,0 +1,164 @@
+// Renaming one file, link or special node: one atomic move in the bucket, or none if the bucket never had it.
+
+import { isBucketError } from "../bucket/errors.ts";
+import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
+import { runInAll } from "../lib/turn.ts";
+import type { Context } from "./context.ts";
+import { FileSystemError } from "./errors.ts";
+import type { Explorer } from "./explore.ts";
+import type { RenameFlag } from "./filesystem.ts";
+import { checkNewName } from "./names.ts";
+import { isDirectory, isFile, movesEnded, type DirectoryNode, type Node, type ObjectNode } from "./nodes.ts";
+import type { Namespace } from "./namespace.ts";
+import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
+import type { Patcher } from "./patch.ts";
+
+/** Another writer keeps replacing the destination: after this many tries it is trouble. */
+const MOVE_ATTEMPTS = 8;
+
+export interface Place {
+  readonly parent: DirectoryNode;
+  readonly name: string;
+}
+
+export class FileRenamer {
+  readonly #context: Context;
+  readonly #explorer: Explorer;
+  readonly #namespace: Namespace;
+  readonly #openFiles: OpenFiles;
+  readonly #patcher: Patcher;
+
+  constructor(
+    context: Context,
+    parts: { explorer: Explorer; namespace: Namespace; openFiles: OpenFiles; patcher: Patcher },
+  ) {
+    this.#context = context;
+    this.#explorer = parts.explorer;
+    this.#namespace = parts.namespace;
+    this.#openFiles = parts.openFiles;
+    this.#patcher = parts.patcher;
+  }
+
+  async rename(node: ObjectNode, to: Place, flag: RenameFlag): Promise<void> {
+    const { tree } = this.#context;
+    await movesEnded(node);
+    await movesEnded(to.parent);
+    checkNewName(to.name, tree.objectName(to.parent) + to.name);
+    const target = to.parent.children.get(to.name);
+    if (target === node) return;
+    if (target !== undefined && flag === "no-replace")
+      throw new FileSystemError("EEXIST", `${to.name} exists`);
+    if (isDirectory(target)) throw new FileSystemError("EISDIR", `${to.name} is a folder`);
+    const turns = [node, ...(target === undefined ? [] : [target])].sort((one, other) => one.id - other.id);
+    await runInAll(
+      turns.map(({ changes }) => changes),
+      () => this.#renameInTurn(node, target, to, flag),
+    );
+  }
+
+  async #renameInTurn(
+    node: ObjectNode,
+    target: ObjectNode | undefined,
+    to: Place,
+    flag: RenameFlag,
+  ): Promise<void> {
+    const { tree } = this.#context;
+    const { parent, name } = node;
+    if (parent === undefined) throw new FileSystemError("ENOENT", "the file was removed");
+    await this.#namespace.keepFolder(parent, node);
+    const replaced = target?.version?.generation ?? to.parent.postponed.get(to.name)?.version?.generation;
+    if (node.version !== undefined) await this.#moveObject(node, target, to, flag, replaced ?? "absent");
+    else if (isFile(node)) node.replaces = replaced;
+    if (target !== undefined) this.#displace(target);
+    to.parent.postponed.delete(to.name);
+    tree.move(node, to.parent, to.name);
+    tree.touch(parent);
+    tree.touch(to.parent);
+    if (node.patchOwed) await this.#patcher.owe(node);
+    this.#context.log.debug({ from: name, to: to.name }, "renamed");
+  }
+
+  async #moveObject(
+    node: ObjectNode,
+    target: Node | undefined,
+    to: Place,
+    flag: RenameFlag,
+    expected: Expected,
+  ): Promise<void> {
+    const { tree, store, owed } = this.#context;
+    const { parent, name, version } = node;
+    if (parent === undefined || version === undefined) return;
+    await this.#saveReadersOf(target);
+    const ends = [tree.beginChange(parent, name), tree.beginChange(to.parent, to.name)];
+    try {
+      const moved = await this.#moveUntilSettled(
+        node,
+        version,
+        tree.objectName(to.parent) + to.name,
+        flag,
+        expected,
+      );
+      if (node.patchOwed) await owed.patchDone(version.name);
+      tree.confirmOwn(node, moved.value, moved.dateMs);
+      if (isFile(node) && node.copy !== undefined) {
+        node.copy.version = moved.value;
+        store.renamed(node.copy, moved.value);
+      }
+    } finally {
+      for (const end of ends) end();
+    }
+  }
+
+  async #moveUntilSettled(
+    node: ObjectNode,
+    version: ObjectInfo,
+    destination: string,
+    flag: RenameFlag,
+    firstExpected: Expected,
+  ): Promise<Dated<ObjectInfo>> {
+    const { bucket, log } = this.#context;
+    let expected = firstExpected;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await bucket.move(version, destination, expected);
+      } catch (error) {
+        if (!isBucketError(error, "precondition-failed", "not-found") || attempt >= MOVE_ATTEMPTS)
+          throw error;
+        await this.#requireSource(node, version, error);
+        const { value: live } = await bucket.stat(destination);
+        if (flag === "no-replace" && live !== undefined)
+          throw new FileSystemError("EEXIST", `${destination} was made elsewhere`, error);
+        log.warn(
+          { object: destination, expected: String(expected), found: String(live?.generation ?? "absent") },
+          "a rename replaces another writer's version",
+        );
+        expected = live?.generation ?? "absent";
+      }
+    }
+  }
+
+  /** The name may stand for something newer, or nothing: ESTALE makes the kernel look again. */
+  async #requireSource(node: ObjectNode, version: ObjectInfo, cause: unknown): Promise<void> {
+    const { bucket } = this.#context;
+    const { value: live } = await bucket.stat(version.name);
+    if (live?.generation === version.generation) return;
+    if (!isFile(node) || !node.local) {
+      node.confirmed = undefined;
+      this.#context.background.start("confirm", () => this.#explorer.confirm(node));
+    }
+    throw live === undefined
+      ? new FileSystemError("ENOENT", `${version.name} was removed elsewhere`, cause)
+      : new FileSystemError("ESTALE", `${version.name} was replaced elsewhere`, cause);
+  }
+
+  /** Who has the file open that is about to be replaced keeps its bytes, as far as they come by one request (RULES 13). */
+  async #saveReadersOf(target: Node | undefined): Promise<void> {
+    if (!isFile(target) || target.opened.size === 0 || target.fetcher === undefined) return;
+    if ((target.version?.size ?? 0) <= FETCH_WHOLE_BYTES) await target.fetcher.whole().catch(() => undefined);
+  }
+
+  #displace(target: ObjectNode): void {
+    this.#context.tree.detach(target);
+    if (isFile(target)) this.#openFiles.restSoon(target);
+  }
+}

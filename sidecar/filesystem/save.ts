@@ -1,0 +1,226 @@
+// From a changed file to an object: what close and fsync wait for.
+//
+// One upload per file at a time; flushes that arrive meanwhile share the next one. Every upload names the
+// generation it replaces. What happens when that no longer holds is decided here (DESIGN.md §5): a file written
+// as a whole supersedes, an edited one never silently does.
+
+import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
+import { isBucketError } from "../bucket/errors.ts";
+import { takeSnapshot, type Snapshot } from "../copies/snapshot.ts";
+import { SharedRun } from "../lib/shared-run.ts";
+import { refreshTimes } from "./attributes-of.ts";
+import { storedAttributes, type Context } from "./context.ts";
+import { contentTypeOf } from "./content-type.ts";
+import { FileSystemError } from "./errors.ts";
+import { decodeAttributes, metadataForInsert } from "./metadata.ts";
+import { movesEnded, type FileNode } from "./nodes.ts";
+import type { Patcher } from "./patch.ts";
+
+/** A whole file gives way to another writer this often before it reports trouble instead of fighting on. */
+const SUPERSEDE_ATTEMPTS = 8;
+const NS_PER_S = 1_000_000_000n;
+
+export class Saver {
+  readonly #context: Context;
+  readonly #patcher: Patcher;
+
+  constructor(context: Context, patcher: Patcher) {
+    this.#context = context;
+    this.#patcher = patcher;
+  }
+
+  /** Resolves when the bucket holds every byte and attribute the file had when this was called. */
+  save(node: FileNode): Promise<void> {
+    node.save ??= new SharedRun(() => node.changes.run(() => this.saveInTurn(node)));
+    return node.save.request();
+  }
+
+  /** As `save`, for those who already hold the file's turn. */
+  async saveInTurn(node: FileNode): Promise<void> {
+    await movesEnded(node);
+    const { copy } = node;
+    if (!this.#context.tree.isAttached(node)) return;
+    if (copy === undefined || copy.retired || !(node.version === undefined || copy.changed())) {
+      await this.#patcher.flushInTurn(node);
+      return;
+    }
+    try {
+      await this.#upload(node);
+      node.saveError = undefined;
+    } catch (error) {
+      copy.dirty = true;
+      node.saveError = error;
+      throw error;
+    }
+  }
+
+  /** The last handle is gone and the upload failed: the bytes are kept aside, the name shows what the bucket has (RULES 10). */
+  async giveUp(node: FileNode): Promise<void> {
+    const { store, tree, kernel } = this.#context;
+    await node.changes.run(async () => {
+      const { copy, parent, name, version, saveError } = node;
+      node.saveError = undefined;
+      if (copy === undefined || parent === undefined || copy.retired) return;
+      node.copy = undefined;
+      node.fetcher?.stop();
+      node.fetcher = undefined;
+      await store.keepFailed(
+        copy,
+        tree.objectName(node),
+        saveError instanceof Error ? saveError.message : String(saveError),
+      );
+      if (version === undefined) tree.detach(node);
+      else {
+        Object.assign(node, ownAttributes(version, this.#context));
+        node.confirmed = undefined;
+      }
+      void kernel().entryChanged(parent.id, name);
+    });
+  }
+
+  async #upload(node: FileNode): Promise<void> {
+    const { store } = this.#context;
+    const { copy } = node;
+    if (copy === undefined) return;
+    if (!copy.whole) await node.fetcher?.whole();
+    const snapshot = await takeSnapshot(copy, store.clonePath(copy));
+    try {
+      const startedMs = this.#context.monotonicMs();
+      const saved = await this.#insertUntilSettled(node, snapshot);
+      this.#saved(node, snapshot, saved, startedMs);
+    } finally {
+      await snapshot.dispose();
+    }
+  }
+
+  async #insertUntilSettled(node: FileNode, snapshot: Snapshot): Promise<Dated<ObjectInfo>> {
+    let expected: Expected = node.version?.generation ?? node.replaces ?? "absent";
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#insert(node, snapshot, expected);
+      } catch (error) {
+        if (!isBucketError(error, "precondition-failed") || attempt >= SUPERSEDE_ATTEMPTS) throw error;
+        expected = await this.#afterConflict(node, snapshot, expected, error);
+      }
+    }
+  }
+
+  async #insert(node: FileNode, snapshot: Snapshot, expected: Expected): Promise<Dated<ObjectInfo>> {
+    const { tree, bucket, owed, nextOperationId } = this.#context;
+    const { parent, name, copy } = node;
+    if (parent === undefined || copy === undefined)
+      throw new FileSystemError("ESTALE", "the file has no name any more");
+    refreshTimes(node);
+    this.#keepTimesApart(node, snapshot);
+    const object = tree.objectName(node);
+    const operationId = nextOperationId();
+    const properties = {
+      contentType: contentTypeOf(name),
+      metadata: metadataForInsert(storedAttributes(node), this.#context.fileDefaults, node.version),
+    };
+    let session = false;
+    const onSession = async ({ url }: { url: string }): Promise<void> => {
+      session = true;
+      await owed.uploadStarted(copy.id, object, operationId, url);
+    };
+    const endChange = tree.beginChange(parent, name);
+    try {
+      return await bucket.insert(object, snapshot.source, expected, properties, { operationId, onSession });
+    } finally {
+      endChange();
+      if (session) await owed.uploadEnded(copy.id);
+    }
+  }
+
+  /** nginx's ETag is mtime in seconds and size: a replaced version must never have both in common (RULES 15). */
+  #keepTimesApart(node: FileNode, snapshot: Snapshot): void {
+    const { version } = node;
+    if (version === undefined || version.size !== snapshot.size || node.timeGiven) return;
+    const replaced = decodeAttributes(version, this.#context.fileDefaults).modifyTimeNs;
+    if (replaced / NS_PER_S !== node.modifyTimeNs / NS_PER_S || version.crc32c === snapshot.crc32c) return;
+    node.modifyTimeNs = replaced + NS_PER_S;
+    void this.#context.kernel().attributesChanged(node.id);
+  }
+
+  #saved(node: FileNode, snapshot: Snapshot, { value, dateMs }: Dated<ObjectInfo>, startedMs: number): void {
+    const { tree, store, monotonicMs, log } = this.#context;
+    const replaced = node.version?.generation ?? node.replaces;
+    node.replaces = undefined;
+    node.exclusive = false;
+    node.patchOwed = false;
+    const { stamp, size, crc32c, rested } = snapshot;
+    node.lastSummed = { stamp, size, crc32c, rested };
+    tree.confirmOwn(node, value, dateMs);
+    node.copy?.settle(value, snapshot.stamp);
+    if (node.copy !== undefined) store.uploaded(node.copy, value.name);
+    node.parent?.postponed.delete(node.name);
+    log.info(
+      {
+        object: value.name,
+        generation: String(value.generation),
+        ...(replaced === undefined ? {} : { replaced: String(replaced) }),
+        bytes: value.size,
+        ms: Math.round(monotonicMs() - startedMs),
+      },
+      "upload done",
+    );
+  }
+
+  /** Another writer was there first. Answers what to expect next, or throws what close reports. */
+  async #afterConflict(
+    node: FileNode,
+    snapshot: Snapshot,
+    expected: Expected,
+    error: Error,
+  ): Promise<Expected> {
+    const { bucket, tree, log } = this.#context;
+    const object = tree.objectName(node);
+    const { value: live } = await bucket.stat(object);
+    const found = live?.generation;
+    const fields = { object, expected: String(expected), found: String(found ?? "absent") };
+    if (node.exclusive && live !== undefined) {
+      throw new FileSystemError(
+        "EEXIST",
+        `${object} was created elsewhere meanwhile; nothing was replaced`,
+        error,
+      );
+    }
+    if (node.writtenWhole || node.version === undefined || live === undefined) {
+      log.warn(fields, "a whole file replaces another writer's version");
+      return found ?? "absent";
+    }
+    const conflict = await this.#keepBoth(node, snapshot, object);
+    log.error({ ...fields, conflict }, "an edited file was replaced elsewhere; both are kept");
+    throw new FileSystemError(
+      "ESTALE",
+      `${object} was replaced elsewhere; this version is kept as ${conflict}`,
+      error,
+    );
+  }
+
+  /** Ours goes beside theirs, and this node leaves the name to theirs (RULES 9). */
+  async #keepBoth(node: FileNode, snapshot: Snapshot, object: string): Promise<string> {
+    const { bucket, tree, hostName, nextOperationId, kernel } = this.#context;
+    const { parent, name } = node;
+    const time = new Date().toISOString().replace(/[:.]/g, "-");
+    const conflict = `${object}.conflict-${hostName}-${time}`;
+    const metadata = metadataForInsert(storedAttributes(node), this.#context.fileDefaults, undefined);
+    const properties = { contentType: contentTypeOf(name), metadata };
+    await bucket.insert(conflict, snapshot.source, "absent", properties, { operationId: nextOperationId() });
+    node.copy?.settle(node.version as ObjectInfo, snapshot.stamp);
+    tree.detach(node);
+    if (parent !== undefined) {
+      parent.listed = undefined;
+      void kernel().entryChanged(parent.id, name);
+    }
+    return conflict;
+  }
+}
+
+function ownAttributes(
+  version: ObjectInfo,
+  context: Context,
+): { uid: number; gid: number; mode: number; modifyTimeNs: bigint } {
+  const { uid, gid, mode, modifyTimeNs } = decodeAttributes(version, context.fileDefaults);
+  return { uid, gid, mode, modifyTimeNs };
+}

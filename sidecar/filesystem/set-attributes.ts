@@ -1,0 +1,91 @@
+// chmod, chown, truncate and times. Who may do it was checked by the kernel (default_permissions).
+
+import type { Context } from "./context.ts";
+import { FileSystemError } from "./errors.ts";
+import type { SetAttributes } from "./filesystem.ts";
+import { isFile, movesEnded, type FileNode, type Node } from "./nodes.ts";
+import type { OpenFiles } from "./open-files.ts";
+import type { Patcher } from "./patch.ts";
+import type { Saver } from "./save.ts";
+import { refreshTimes } from "./attributes-of.ts";
+
+export class AttributeSetter {
+  readonly #context: Context;
+  readonly #openFiles: OpenFiles;
+  readonly #saver: Saver;
+  readonly #patcher: Patcher;
+
+  constructor(context: Context, parts: { openFiles: OpenFiles; saver: Saver; patcher: Patcher }) {
+    this.#context = context;
+    this.#openFiles = parts.openFiles;
+    this.#saver = parts.saver;
+    this.#patcher = parts.patcher;
+  }
+
+  async set(node: Node, changes: SetAttributes): Promise<void> {
+    if (this.#context.readOnly) throw new FileSystemError("EROFS", "mounted read-only");
+    await movesEnded(node);
+    if (changes.size !== undefined) {
+      if (!isFile(node)) throw new FileSystemError("EINVAL", "only files have a length to set");
+      await this.#truncate(node, changes.size);
+    }
+    if (!this.#apply(node, changes)) return;
+    await this.#persist(node);
+  }
+
+  /** Sets what was asked; answers whether anything must reach the bucket. */
+  #apply(node: Node, { mode, uid, gid, accessTimeNs, modifyTimeNs }: SetAttributes): boolean {
+    const { wallNs } = this.#context;
+    const now = wallNs();
+    if (isFile(node)) refreshTimes(node);
+    if (mode !== undefined) node.mode = mode & 0o7777;
+    if (uid !== undefined) node.uid = uid;
+    if (gid !== undefined) node.gid = gid;
+    if (accessTimeNs !== undefined) node.accessTimeNs = accessTimeNs === "now" ? now : accessTimeNs;
+    if (modifyTimeNs !== undefined) {
+      node.modifyTimeNs = modifyTimeNs === "now" ? now : modifyTimeNs;
+      if (isFile(node)) node.timeGiven = modifyTimeNs !== "now";
+    }
+    const stored = mode ?? uid ?? gid ?? modifyTimeNs;
+    if (stored !== undefined || accessTimeNs !== undefined) node.changeTimeNs = now;
+    return stored !== undefined;
+  }
+
+  /** With the next upload if there is one to come; otherwise gathered into one patch. */
+  async #persist(node: Node): Promise<void> {
+    if (node.parent === undefined && node !== this.#context.tree.root) return;
+    const uploadComes =
+      isFile(node) && (node.version === undefined || (node.writers > 0 && node.copy?.changed() === true));
+    if (!uploadComes && node !== this.#context.tree.root) await this.#patcher.owe(node);
+    if (isFile(node)) void this.#context.kernel().attributesChanged(node.id);
+  }
+
+  /** With a writer, its close uploads; without one nobody else would, so this does. */
+  async #truncate(node: FileNode, size: number): Promise<void> {
+    this.#openFiles.refuseIfReadOnly();
+    await node.openings.run(async () => {
+      if (size === 0) await this.#openFiles.empty(node);
+      else await this.#resize(node, size);
+    });
+    node.contentSerial += 1;
+    if (node.writers > 0) return;
+    await this.#saver.save(node);
+    this.#openFiles.restSoon(node);
+  }
+
+  async #resize(node: FileNode, size: number): Promise<void> {
+    await this.#openFiles.obtainCopy(node);
+    const { copy } = node;
+    if (copy === undefined) return;
+    if (copy.observe().size === size && node.opened.size === 0) return;
+    await this.#openFiles.allowWrites(node);
+    await copy.truncate(size);
+    const now = this.#context.wallNs();
+    Object.assign(node, {
+      modifyTimeNs: now,
+      changeTimeNs: now,
+      timeGiven: false,
+      seenModifiedNs: copy.observe().modifiedNs,
+    });
+  }
+}

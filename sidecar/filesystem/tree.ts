@@ -1,0 +1,380 @@
+// The tree as far as it is known, and how answers of the bucket change it.
+//
+// Every answer is taken in through an Observation, which remembers when its request began: for a name that
+// changed here since, the answer says nothing (RULES 7), and a lower generation never replaces a higher one.
+// A remote replacement makes a new node; the old one lives on for those who have it open.
+
+import type { ObjectInfo } from "../bucket/bucket.ts";
+import type { InodeId } from "./filesystem.ts";
+import { ROOT_INODE } from "./filesystem.ts";
+import { FileSystemError } from "./errors.ts";
+import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
+import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
+import { confirmation, type TrustRule } from "./trust.ts";
+
+/** Above this many nodes, those nobody uses are forgotten, oldest first; they are found again by asking. */
+const NODES_MAX = 200_000;
+/** Change records of one folder are tidied up above this many. */
+const CHANGE_RECORDS_MAX = 1000;
+
+export interface TreeOptions {
+  readonly prefix: string;
+  readonly fileDefaults: OwnerAndMode;
+  readonly directoryDefaults: OwnerAndMode;
+  readonly trust: TrustRule;
+  readonly monotonicMs: () => number;
+  readonly wallNs: () => bigint;
+  /** A name the kernel may remember now stands for something else, or nothing. */
+  readonly entryChanged: (parent: DirectoryNode, name: string) => void;
+  readonly attributesChanged: (node: Node) => void;
+  /** A file lost its name to a newer version, or its object is gone. */
+  readonly replaced: (node: FileNode) => void;
+}
+
+/** A request to the bucket, from before it is sent until its answer is taken in. */
+export interface Observation {
+  readonly serial: number;
+  readonly atMs: number;
+}
+
+export class Tree {
+  readonly root: DirectoryNode;
+  readonly #options: TreeOptions;
+  readonly #nodes = new Map<InodeId, Node>();
+  readonly #underWay = new Set<Observation>();
+  #nextInode = (ROOT_INODE as number) + 1;
+  #serial = 1;
+
+  constructor(options: TreeOptions) {
+    this.#options = options;
+    this.root = new DirectoryNode(ROOT_INODE, undefined, "");
+    Object.assign(this.root, options.directoryDefaults);
+    this.root.lookupCount = 1;
+    this.#stampNow(this.root);
+    this.#nodes.set(ROOT_INODE, this.root);
+  }
+
+  get nodeCount(): number {
+    return this.#nodes.size;
+  }
+
+  get(inode: InodeId): Node {
+    const node = this.#nodes.get(inode);
+    if (node === undefined) throw new FileSystemError("ESTALE", `inode ${inode} is not known`);
+    return node;
+  }
+
+  directory(inode: InodeId): DirectoryNode {
+    const node = this.get(inode);
+    if (!isDirectory(node)) throw new FileSystemError("ENOTDIR", "not a folder");
+    return node;
+  }
+
+  file(inode: InodeId): FileNode {
+    const node = this.get(inode);
+    if (isDirectory(node)) throw new FileSystemError("EISDIR", "a folder");
+    if (!isFile(node)) throw new FileSystemError("EINVAL", `a ${node.kind}`);
+    return node;
+  }
+
+  /** Whether the node still has a name that leads to it from the root. */
+  isAttached(node: Node): boolean {
+    return node === this.root || (node.parent !== undefined && this.isAttached(node.parent));
+  }
+
+  /** Name of the object behind a node; a folder's ends in "/", the root's is the prefix. */
+  objectName(node: Node): string {
+    if (node === this.root) return this.#options.prefix;
+    if (node.parent === undefined) throw new FileSystemError("ESTALE", "the file has no name any more");
+    return this.objectName(node.parent) + node.name + (isDirectory(node) ? "/" : "");
+  }
+
+  /** Marks a local change of a name from its start to its end. Call the result when the change is over. */
+  beginChange(directory: DirectoryNode, name: string): () => void {
+    const change = directory.nameChanges.get(name) ?? { serial: 0, underWay: 0 };
+    directory.nameChanges.set(name, change);
+    change.underWay += 1;
+    change.serial = ++this.#serial;
+    if (directory.nameChanges.size > CHANGE_RECORDS_MAX) this.#tidyChanges(directory);
+    return () => {
+      change.underWay -= 1;
+      change.serial = ++this.#serial;
+    };
+  }
+
+  /** A folder gained or lost a name: its times move, as on any disk. */
+  touch(directory: DirectoryNode): void {
+    this.#stampModified(directory);
+  }
+
+  /** Notes that a question is about to be asked; end it when the answer was taken in. */
+  beginObservation(): Observation {
+    const observation: Observation = { serial: ++this.#serial, atMs: this.#options.monotonicMs() };
+    this.#underWay.add(observation);
+    return observation;
+  }
+
+  endObservation(observation: Observation): void {
+    this.#underWay.delete(observation);
+  }
+
+  /** Asks the bucket by `request` and hands its answer to `take`. */
+  async observe<T>(
+    request: () => Promise<T>,
+    take: (answer: T, observation: Observation) => void,
+  ): Promise<T> {
+    const observation = this.beginObservation();
+    try {
+      const answer = await request();
+      take(answer, observation);
+      return answer;
+    } finally {
+      this.endObservation(observation);
+    }
+  }
+
+  /** Whether what began at `observation` may say anything about a name. */
+  mayTell(directory: DirectoryNode, name: string, observation: Observation): boolean {
+    if (directory.postponed.has(name) || directory.authoritative) return false;
+    const change = directory.nameChanges.get(name);
+    return change === undefined || (change.underWay === 0 && change.serial < observation.serial);
+  }
+
+  /** The bucket holds `object` under this name. */
+  observeObject(
+    directory: DirectoryNode,
+    name: string,
+    object: ObjectInfo,
+    dateMs: number,
+    observation: Observation,
+  ): void {
+    if (!this.mayTell(directory, name, observation)) return;
+    const known = directory.children.get(name);
+    if (isDirectory(known)) return; // `a` beside `a/`: the folder has the name
+    if (known !== undefined && isLocal(known)) return;
+    if (known?.version !== undefined && known.version.generation > object.generation) return;
+    const node =
+      known?.version?.generation === object.generation
+        ? known
+        : this.#replace(directory, name, known, object);
+    this.#refreshAttributes(node, object);
+    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
+  }
+
+  /** There is a folder of this name; `oldestMs`: since when at least something has been in it. */
+  observeDirectory(
+    directory: DirectoryNode,
+    name: string,
+    oldestMs: number,
+    dateMs: number,
+    observation: Observation,
+  ): DirectoryNode | undefined {
+    const known = directory.children.get(name);
+    if (!this.mayTell(directory, name, observation)) return isDirectory(known) ? known : undefined;
+    if (known !== undefined && !isDirectory(known)) {
+      if (isLocal(known)) return undefined;
+      this.#detachForeign(directory, known);
+    }
+    const folder = isDirectory(known) ? known : this.addDirectory(directory, name);
+    folder.confirmed = confirmation(this.#options.trust, oldestMs, dateMs, observation.atMs);
+    return folder;
+  }
+
+  observePlaceholder(
+    directory: DirectoryNode,
+    object: ObjectInfo | undefined,
+    observation: Observation,
+  ): void {
+    if (!this.mayTell(directory, "", observation)) return;
+    directory.placeholder = object ?? "absent";
+    if (object !== undefined && !directory.patchOwed) this.#refreshAttributes(directory, object);
+  }
+
+  /** The bucket has nothing of this name. */
+  observeAbsence(directory: DirectoryNode, name: string, observation: Observation): void {
+    const known = directory.children.get(name);
+    if (known === undefined || !this.mayTell(directory, name, observation) || isLocal(known)) return;
+    this.#detachForeign(directory, known);
+  }
+
+  /** A complete listing of the folder: names it did not show are gone. `newestMs`: its latest change. */
+  observeComplete(
+    directory: DirectoryNode,
+    seen: ReadonlySet<string>,
+    newestMs: number,
+    dateMs: number,
+    observation: Observation,
+  ): void {
+    if (directory.authoritative) return;
+    for (const name of directory.children.keys())
+      if (!seen.has(name)) this.observeAbsence(directory, name, observation);
+    directory.listed = confirmation(this.#options.trust, newestMs, dateMs, observation.atMs);
+  }
+
+  /** A file created here, not yet in the bucket. */
+  addFile(parent: DirectoryNode, name: string, owner: OwnerAndMode): FileNode {
+    return this.#add(parent, name, owner, new FileNode(this.#newInode(), parent, name));
+  }
+
+  addDirectory(
+    parent: DirectoryNode,
+    name: string,
+    owner: OwnerAndMode = this.#options.directoryDefaults,
+  ): DirectoryNode {
+    return this.#add(parent, name, owner, new DirectoryNode(this.#newInode(), parent, name));
+  }
+
+  /** An object written here, of whatever kind its metadata says. */
+  addObject(parent: DirectoryNode, name: string, object: ObjectInfo): FileNode | SpecialNode {
+    const { kind } = decodeAttributes(object, this.#options.fileDefaults);
+    const node =
+      kind === "file" || kind === "directory"
+        ? new FileNode(this.#newInode(), parent, name)
+        : new SpecialNode(this.#newInode(), parent, name, kind, object);
+    this.#add(parent, name, this.#options.fileDefaults, node);
+    this.#refreshAttributes(node, object);
+    return node;
+  }
+
+  /** Takes a node's name away; it lives on for those who use it. */
+  detach(node: Node): void {
+    const { parent } = node;
+    if (parent === undefined) return;
+    if (parent.children.get(node.name) === node) parent.children.delete(node.name);
+    node.parent = undefined;
+    node.changeTimeNs = this.#options.wallNs();
+    this.#forgetIfUnused(node);
+  }
+
+  /** Gives a node another place. Whatever had that name must be detached before. */
+  move(node: Node, parent: DirectoryNode, name: string): void {
+    if (node.parent?.children.get(node.name) === node) node.parent.children.delete(node.name);
+    node.parent = parent;
+    node.name = name;
+    node.changeTimeNs = this.#options.wallNs();
+    parent.children.set(name, node);
+  }
+
+  /** What an upload or a move made of a node: the name now stands for this version, confirmed just now. */
+  confirmOwn(node: Node, object: ObjectInfo, dateMs: number): void {
+    if (!isDirectory(node)) node.version = object;
+    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, this.#options.monotonicMs());
+  }
+
+  /** Gives back kernel references. */
+  forget(inode: InodeId, count: number): void {
+    const node = this.#nodes.get(inode);
+    if (node === undefined) return;
+    node.lookupCount = Math.max(0, node.lookupCount - count);
+    this.#forgetIfUnused(node);
+  }
+
+  /** Drops a node without a name that nobody holds. */
+  released(node: Node): void {
+    this.#forgetIfUnused(node);
+  }
+
+  #replace(
+    directory: DirectoryNode,
+    name: string,
+    known: Node | undefined,
+    object: ObjectInfo,
+  ): FileNode | SpecialNode {
+    if (known !== undefined) this.#detachForeign(directory, known);
+    return this.addObject(directory, name, object);
+  }
+
+  #detachForeign(directory: DirectoryNode, node: Node): void {
+    const { name } = node;
+    const known = node.lookupCount > 0;
+    this.detach(node);
+    this.#stampModified(directory);
+    if (isFile(node)) this.#options.replaced(node);
+    if (known) this.#options.entryChanged(directory, name);
+  }
+
+  #refreshAttributes(node: Node, object: ObjectInfo): void {
+    const before = isDirectory(node) ? node.placeholder : node.version;
+    if (
+      before !== undefined &&
+      before !== "absent" &&
+      before !== object &&
+      before.metageneration > object.metageneration
+    )
+      return;
+    const defaults = isDirectory(node) ? this.#options.directoryDefaults : this.#options.fileDefaults;
+    const { uid, gid, mode, modifyTimeNs, linkTarget } = decodeAttributes(object, defaults);
+    const changed =
+      node.uid !== uid || node.gid !== gid || node.mode !== mode || node.modifyTimeNs !== modifyTimeNs;
+    Object.assign(node, { uid, gid, mode });
+    if (isDirectory(node)) node.placeholder = object;
+    else node.version = object;
+    if (!isDirectory(node) || object.metadata["mtime"] !== undefined) node.modifyTimeNs = modifyTimeNs;
+    if (changed) {
+      node.changeTimeNs = BigInt(object.updatedMs) * 1_000_000n;
+      node.accessTimeNs = node.modifyTimeNs;
+      if (node.lookupCount > 0) this.#options.attributesChanged(node);
+    }
+    if (node instanceof SpecialNode) node.linkTarget = linkTarget;
+  }
+
+  #add<T extends Node>(parent: DirectoryNode, name: string, owner: OwnerAndMode, node: T): T {
+    const { uid, gid, mode } = owner;
+    Object.assign(node, { uid, gid, mode });
+    this.#stampNow(node);
+    parent.children.set(name, node);
+    this.#nodes.set(node.id, node);
+    if (this.#nodes.size > NODES_MAX) this.#evict();
+    return node;
+  }
+
+  #stampNow(node: Node): void {
+    const now = this.#options.wallNs();
+    Object.assign(node, { modifyTimeNs: now, accessTimeNs: now, changeTimeNs: now });
+  }
+
+  #stampModified(directory: DirectoryNode): void {
+    const now = this.#options.wallNs();
+    Object.assign(directory, { modifyTimeNs: now, changeTimeNs: now });
+  }
+
+  #newInode(): InodeId {
+    return this.#nextInode++ as InodeId;
+  }
+
+  #inUse(node: Node): boolean {
+    return node.lookupCount > 0 || (isFile(node) && node.opened.size > 0) || isLocal(node);
+  }
+
+  #forgetIfUnused(node: Node): void {
+    if (
+      node.parent === undefined &&
+      node !== this.root &&
+      node.lookupCount === 0 &&
+      !(isFile(node) && node.opened.size > 0)
+    ) {
+      this.#nodes.delete(node.id);
+    }
+  }
+
+  #evict(): void {
+    const surplus = this.#nodes.size - NODES_MAX * 0.9;
+    let dropped = 0;
+    for (const node of this.#nodes.values()) {
+      if (dropped >= surplus) return;
+      const leaf = !isDirectory(node) || node.children.size === 0;
+      if (node === this.root || !leaf || this.#inUse(node)) continue;
+      if (node.parent !== undefined) node.parent.listed = undefined;
+      this.detach(node);
+      dropped += 1;
+    }
+  }
+
+  #tidyChanges(directory: DirectoryNode): void {
+    let oldest = this.#serial;
+    for (const { serial } of this.#underWay) oldest = Math.min(oldest, serial);
+    for (const [name, { serial, underWay }] of directory.nameChanges) {
+      if (underWay === 0 && serial < oldest) directory.nameChanges.delete(name);
+    }
+  }
+}
