@@ -215,7 +215,7 @@ export const optionTable = {
     environment: "SIDEMOUNT_PASSTHROUGH",
     default: "auto",
     group: "Running",
-    help: "Let the kernel read and write local copies by itself: where it can (auto), or never (off).",
+    help: "Let the kernel read and write local copies by itself: where it can (auto), or refuse to mount (on), or never (off).",
     parse: parseOneOf(["auto", "on", "off"]),
   }),
   logLevel: option({
