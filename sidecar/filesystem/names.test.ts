@@ -1,0 +1,24 @@
+import test from "ava";
+import { FileSystemError } from "./errors.ts";
+import { checkNewName, isFileName, pathBelow } from "./names.ts";
+
+test("an object name below a folder is folder names and a last part", (t) => {
+  t.deepEqual(pathBelow("p/", "p/a/b/c.txt"), { folders: ["a", "b"], last: "c.txt" });
+  t.deepEqual(pathBelow("", "a/"), { folders: ["a"], last: "" });
+});
+
+test("names that cannot be paths are not shown: empty parts, dots, parts above 255 bytes", (t) => {
+  for (const name of ["a//b", "/a", "a/./b", "a/../b", `a/${"x".repeat(256)}`, "a/\0b"]) t.is(pathBelow("", name), undefined, name);
+  t.true(isFileName("é".repeat(127)));
+  t.false(isFileName("é".repeat(128)));
+});
+
+test("a name no object can have is refused with the reason as errno", (t) => {
+  const code = (name: string, object = name): string | undefined =>
+    t.throws(() => checkNewName(name, object), { instanceOf: FileSystemError })?.code;
+  t.is(code("x".repeat(256)), "ENAMETOOLONG");
+  t.is(code("x", "d/".repeat(512) + "x"), "ENAMETOOLONG");
+  t.is(code("line\nbreak"), "EINVAL");
+  t.is(code("x", ".well-known/acme-challenge/x"), "EINVAL");
+  t.notThrows(() => checkNewName("Ein Name, mit #?%+& und 'Anführung'.png", "a/b"));
+});

@@ -1,0 +1,112 @@
+import test from "ava";
+import type { ObjectInfo } from "../bucket/bucket.ts";
+import { FileNode, type Node } from "./nodes.ts";
+import { Tree } from "./tree.ts";
+
+const owner = { uid: 0, gid: 0, mode: 0o666 };
+
+function version(name: string, generation: bigint, size = 1): ObjectInfo {
+  return {
+    name,
+    generation,
+    metageneration: 1n,
+    size,
+    crc32c: 0,
+    createdMs: 0,
+    updatedMs: 0,
+    contentType: undefined,
+    contentEncoding: undefined,
+    metadata: {},
+  };
+}
+
+function newTree() {
+  const events: string[] = [];
+  const tree = new Tree({
+    prefix: "",
+    fileDefaults: owner,
+    directoryDefaults: { ...owner, mode: 0o777 },
+    trust: { freshnessMs: 60_000, soleWriter: false },
+    monotonicMs: () => 0,
+    wallNs: () => 0n,
+    entryChanged: (_, name) => events.push(`entry ${name}`),
+    attributesChanged: (node: Node) => events.push(`attributes ${node.name}`),
+    replaced: (node) => events.push(`replaced ${node.name}`),
+  });
+  return { tree, events };
+}
+
+test("RULES 7: an answer that began before a local change says nothing about that name", (t) => {
+  const { tree } = newTree();
+  const before = tree.beginObservation();
+  tree.beginChange(tree.root, "a")();
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, before);
+  t.false(tree.root.children.has("a"), "a name that was removed here does not come back");
+  tree.observeObject(tree.root, "b", version("b", 1n), 0, before);
+  t.true(tree.root.children.has("b"), "other names of the same answer are news");
+});
+
+test("RULES 7: while a change is under way no answer counts, afterwards only those that began later", (t) => {
+  const { tree } = newTree();
+  const end = tree.beginChange(tree.root, "a");
+  const during = tree.beginObservation();
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, during);
+  t.false(tree.root.children.has("a"));
+  end();
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, during);
+  t.false(tree.root.children.has("a"));
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, tree.beginObservation());
+  t.true(tree.root.children.has("a"));
+});
+
+test("RULES 7: a lower generation never replaces a higher one", (t) => {
+  const { tree } = newTree();
+  tree.observeObject(tree.root, "a", version("a", 5n), 0, tree.beginObservation());
+  tree.observeObject(tree.root, "a", version("a", 4n), 0, tree.beginObservation());
+  t.is((tree.root.children.get("a") as FileNode).version?.generation, 5n);
+});
+
+test("a remote replacement is a new inode; the old one keeps its number and has no name", (t) => {
+  const { tree, events } = newTree();
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, tree.beginObservation());
+  const old = tree.root.children.get("a") as FileNode;
+  old.lookupCount = 1;
+  tree.observeObject(tree.root, "a", version("a", 2n, 9), 0, tree.beginObservation());
+  const fresh = tree.root.children.get("a") as FileNode;
+  t.not(fresh.id, old.id);
+  t.is(old.parent, undefined);
+  t.is(tree.get(old.id), old);
+  t.deepEqual(events, ["replaced a", "entry a"]);
+});
+
+test("a complete listing removes names it did not show, but never what is newer here", (t) => {
+  const { tree } = newTree();
+  tree.observeObject(tree.root, "gone", version("gone", 1n), 0, tree.beginObservation());
+  tree.addFile(tree.root, "new", owner);
+  const folder = tree.addDirectory(tree.root, "folder");
+  tree.addFile(folder, "unsaved", owner);
+  tree.observeComplete(tree.root, new Set(), 0, 0, tree.beginObservation());
+  t.deepEqual([...tree.root.children.keys()], ["new", "folder"]);
+});
+
+test("a folder and an object of one name: the folder has the name", (t) => {
+  const { tree } = newTree();
+  tree.observeObject(tree.root, "x", version("x", 1n), 0, tree.beginObservation());
+  tree.observeDirectory(tree.root, "x", 0, 0, tree.beginObservation());
+  tree.observeObject(tree.root, "x", version("x", 1n), 0, tree.beginObservation());
+  t.is(tree.root.children.get("x")?.kind, "directory");
+});
+
+test("RULES 14: another metageneration changes attributes, not the inode, and the kernel is told", (t) => {
+  const { tree, events } = newTree();
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, tree.beginObservation());
+  const node = tree.root.children.get("a") as FileNode;
+  node.lookupCount = 1;
+  const patched = { ...version("a", 1n), metageneration: 2n, metadata: { "goog-reserved-posix-mode": "600" } };
+  tree.observeObject(tree.root, "a", patched, 0, tree.beginObservation());
+  t.is(tree.root.children.get("a"), node);
+  t.is(node.mode, 0o600);
+  t.deepEqual(events, ["attributes a"]);
+  tree.observeObject(tree.root, "a", version("a", 1n), 0, tree.beginObservation());
+  t.is(node.mode, 0o600, "an older metageneration is no news");
+});
