@@ -1,24 +1,33 @@
-// From options to a filesystem that can be served: every part made once, from the bottom up.
+// Assembly: every part made once, from the bottom up, and the two processes a mount consists of.
 
 import { randomUUID } from "node:crypto";
+import { fileURLToPath } from "node:url";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
 import { openBucket } from "./bucket/client.ts";
-import type { MountOptions } from "./config/mount-options.ts";
+import type { MountHooks, MountOptions } from "./config/mount-options.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
 import { CopyStore } from "./copies/store.ts";
 import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
+import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
-import type { Log } from "./telemetry/log.ts";
+import { DEVICE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { unmountLazily } from "./supervisor/mount-stack.ts";
+import { superviseMount } from "./supervisor/supervise.ts";
+import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
 
 /** Metadata calls give up earlier than data: somebody waits in `ls`, and there is less to lose. */
 const METADATA_DEADLINE_MS = 10_000;
 
+/** node:sqlite warns at every start that it is new. */
+const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning"];
+
 export interface Assembled {
   readonly fileSystem: MountedFileSystem;
-  /** Uploads what is owed and closes everything. Answers how much could not be uploaded. */
+  /** Sends what is owed and closes everything. */
   close(): Promise<void>;
 }
 
@@ -35,7 +44,9 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
   await bucket.check();
   const { endpoint, bucket: bucketName, prefix } = options;
   const state = await StateFolder.open(options.stateDirectory, { endpoint, bucket: bucketName, prefix });
-  const background = new Background((name, error) => log.error({ work: name, err: error }, "background work failed"));
+  const background = new Background((name, error) =>
+    log.error({ work: name, err: error }, "background work failed"),
+  );
   const store = new CopyStore(state, { cacheSizeBytes: options.cacheSizeBytes, background, log });
   await store.takeOver();
   const { uid, gid } = options;
@@ -70,4 +81,107 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
 /** Wall clock in nanoseconds. */
 function wallNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n;
+}
+
+/** Mounts and serves until told to stop; answers with the exit code. Rejects when the mount cannot be made. */
+export async function runMount(options: MountOptions, log: Log, hooks: MountHooks = {}): Promise<number> {
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+  const environment = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  const mount = superviseMount({
+    mountOptions: options,
+    workerCommand: [process.execPath, ...WORKER_FLAGS, main, "worker"],
+    workerEnvironment: Object.fromEntries(environment),
+    log,
+    ...(hooks.onReady === undefined ? {} : { onReady: hooks.onReady }),
+  });
+  const stop = (): void => mount.stop("SIGTERM");
+  if (hooks.stop?.aborted === true) stop();
+  hooks.stop?.addEventListener("abort", stop);
+  try {
+    await mount.ready;
+    return await mount.finished;
+  } finally {
+    hooks.stop?.removeEventListener("abort", stop);
+  }
+}
+
+/** Serves a mount made by a supervisor, whose child this process is; ends when the supervisor says so. */
+export function runWorker(): Promise<void> {
+  return new Worker().ended;
+}
+
+class Worker {
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #link: SupervisorLink;
+  #options: MountOptions | undefined;
+  #log: Log = createLog("info");
+  #assembled: Assembled | undefined;
+  #channel: DeviceChannel | undefined;
+
+  constructor() {
+    const handle = (name: string, work: () => Promise<void>): void => {
+      work().catch((error: unknown) => this.#fail(name, error));
+    };
+    this.#link = connectToSupervisor({
+      onStart: (options) => handle("start", () => this.#start(options)),
+      onMounted: () => handle("serve", () => this.#serve()),
+      onStop: (hurry) => handle("stop", () => this.#stop(hurry ? 0 : (this.#options?.drainTimeoutMs ?? 0))),
+      onUnmounted: () => handle("end", () => this.#end()),
+      onOrphaned: () => handle("end alone", () => this.#endAlone()),
+    });
+  }
+
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  async #start(options: MountOptions): Promise<void> {
+    this.#options = options;
+    this.#log = createLog(options.logLevel, options.logDescriptor ?? 1);
+    this.#assembled = await assemble(options, this.#log);
+    this.#link.ready();
+  }
+
+  async #serve(): Promise<void> {
+    const { passthrough, stateDirectory } = this.#options as MountOptions;
+    this.#channel = serveDevice({
+      descriptor: DEVICE_DESCRIPTOR,
+      fileSystem: (this.#assembled as Assembled).fileSystem,
+      passthrough,
+      backingFolder: stateDirectory,
+      log: this.#log,
+    });
+    this.#link.serving(await this.#channel.started);
+  }
+
+  /** Refuses new writers, lets the others finish, sends what is owed. */
+  async #stop(timeoutMs: number): Promise<void> {
+    const owed = (await this.#assembled?.fileSystem.drain(timeoutMs)) ?? 0;
+    await this.#channel?.stopNotifications();
+    this.#link.drained(owed);
+  }
+
+  async #end(): Promise<void> {
+    await this.#assembled?.close();
+    this.#ended.resolve();
+  }
+
+  /** The supervisor is gone and cannot unmount any more. */
+  async #endAlone(): Promise<void> {
+    if (this.#assembled !== undefined) {
+      this.#log.error("the supervisor is gone; finishing uploads and unmounting");
+      await this.#stop(this.#options?.drainTimeoutMs ?? 0);
+      if (this.#options !== undefined) await unmountLazily(this.#options.directory);
+    }
+    await this.#end();
+  }
+
+  #fail(name: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.debug({ work: name, err: error }, "the worker cannot go on");
+    this.#link.failed(message, 1);
+    void this.#end();
+  }
 }

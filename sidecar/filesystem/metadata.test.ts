@@ -38,7 +38,12 @@ test("attributes written to metadata come back as they were", (t) => {
 });
 
 test("owner and mode are stored only where they differ from the mount's defaults, the time always", (t) => {
-  const plain = { kind: "file", ...defaults, modifyTimeNs: 1_500_000_000_123_456_789n, linkTarget: undefined } as const;
+  const plain = {
+    kind: "file",
+    ...defaults,
+    modifyTimeNs: 1_500_000_000_123_456_789n,
+    linkTarget: undefined,
+  } as const;
   t.deepEqual(metadataForInsert(plain, defaults, undefined), {
     "goog-reserved-file-mtime": "1500000000",
     mtime: "2017-07-14T02:40:00.123456789Z",
@@ -73,9 +78,18 @@ test("an object that no tool of this kind wrote has the mount's owner and mode a
 });
 
 test("a time with an offset or without a fraction is understood, nonsense is ignored", (t) => {
-  t.is(decodeAttributes(objectWith({ mtime: "2017-07-14T04:40:00+02:00" }), defaults).modifyTimeNs, 1_500_000_000_000_000_000n);
-  t.is(decodeAttributes(objectWith({ "goog-reserved-file-mtime": "12" }), defaults).modifyTimeNs, 12_000_000_000n);
-  t.is(decodeAttributes(objectWith({ mtime: "yesterday" }), defaults).modifyTimeNs, 1_700_000_000_000_000_000n);
+  t.is(
+    decodeAttributes(objectWith({ mtime: "2017-07-14T04:40:00+02:00" }), defaults).modifyTimeNs,
+    1_500_000_000_000_000_000n,
+  );
+  t.is(
+    decodeAttributes(objectWith({ "goog-reserved-file-mtime": "12" }), defaults).modifyTimeNs,
+    12_000_000_000n,
+  );
+  t.is(
+    decodeAttributes(objectWith({ mtime: "yesterday" }), defaults).modifyTimeNs,
+    1_700_000_000_000_000_000n,
+  );
   t.is(decodeAttributes(objectWith({ "goog-reserved-posix-mode": "rwx" }), defaults).mode, 0o666);
 });
 

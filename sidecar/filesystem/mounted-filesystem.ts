@@ -1,6 +1,7 @@
 // The mounted tree: every operation of the seam, in terms of the parts that know how.
 
 import { constants } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { OwedWork } from "../copies/owed-work.ts";
 import type { CopyStore } from "../copies/store.ts";
@@ -39,6 +40,8 @@ import { AttributeSetter } from "./set-attributes.ts";
 import { Tree } from "./tree.ts";
 import type { TrustRule } from "./trust.ts";
 
+/** How often a drain looks whether the last writer has closed. */
+const DRAIN_LOOK_MS = 20;
 /** A bucket has no size; installers and `df` want one. */
 const REPORTED_BYTES = 2 ** 50;
 const REPORTED_FILES = 2 ** 32 - 1;
@@ -324,6 +327,15 @@ export class MountedFileSystem implements FileSystem {
 
   refuseWrites(): void {
     this.#stopping = true;
+  }
+
+  /** Gives those who are still writing until `timeoutMs` to close, and sends what is owed. Answers how many could not finish. */
+  async drain(timeoutMs: number): Promise<number> {
+    this.#stopping = true;
+    const endMs = this.#now() + timeoutMs;
+    await Promise.race([this.#patcher.flushAll(), delay(timeoutMs)]);
+    while (this.#openFiles.unsaved() > 0 && this.#now() < endMs) await delay(DRAIN_LOOK_MS);
+    return this.#openFiles.unsaved();
   }
 
   async shutdown(): Promise<void> {

@@ -114,6 +114,15 @@ export class OpenFiles {
     this.restSoon(node);
   }
 
+  /** Open files with changes the bucket does not have, and uploads under way. */
+  unsaved(): number {
+    const nodes = new Set([...this.#handles.values()].map(({ node }) => node));
+    let count = 0;
+    for (const node of nodes)
+      if (node.save?.running === true || (node.writers > 0 && node.copy?.changed() === true)) count += 1;
+    return count;
+  }
+
   /** After the last use of a copy: puts it to rest when nobody came back meanwhile. */
   restSoon(node: FileNode, delayMs = REST_AFTER_MS): void {
     clearTimeout(this.#resting.get(node));

@@ -102,7 +102,11 @@ test("RULES 14: another metageneration changes attributes, not the inode, and th
   tree.observeObject(tree.root, "a", version("a", 1n), 0, tree.beginObservation());
   const node = tree.root.children.get("a") as FileNode;
   node.lookupCount = 1;
-  const patched = { ...version("a", 1n), metageneration: 2n, metadata: { "goog-reserved-posix-mode": "600" } };
+  const patched = {
+    ...version("a", 1n),
+    metageneration: 2n,
+    metadata: { "goog-reserved-posix-mode": "600" },
+  };
   tree.observeObject(tree.root, "a", patched, 0, tree.beginObservation());
   t.is(tree.root.children.get("a"), node);
   t.is(node.mode, 0o600);
