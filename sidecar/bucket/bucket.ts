@@ -72,6 +72,8 @@ export interface UploadSession {
 }
 
 export interface UploadOptions {
+  /** A session of an earlier run for this very write (same bytes, same operation id): gone on with if it still lives. */
+  readonly session?: UploadSession | undefined;
   /** Called once the session exists, before any byte is sent; awaited. Only for uploads above the single-request size. */
   readonly onSession?: (session: UploadSession) => Promise<void> | void;
   /** Called with the number of bytes the bucket has confirmed so far. */

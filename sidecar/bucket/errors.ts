@@ -23,20 +23,40 @@ export class BucketError extends Error {
   readonly status: number | undefined;
   /** The service's own word for it, for example `conditionNotMet`. */
   readonly reason: string | undefined;
+  /**
+   * True if the service may have carried the request out all the same, now or later: it was sent and no final
+   * answer came (RULES 5, 6). False means that it certainly changed nothing.
+   */
+  readonly uncertain: boolean;
+  /** How long the service asked to be left alone (Retry-After). */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(
-    kind: BucketErrorKind,
-    message: string,
-    detail: { status?: number | undefined; reason?: string | undefined; cause?: unknown } = {},
-  ) {
+  constructor(kind: BucketErrorKind, message: string, detail: BucketErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.kind = kind;
     this.status = detail.status;
     this.reason = detail.reason;
+    this.uncertain = detail.uncertain ?? false;
+    this.retryAfterMs = detail.retryAfterMs;
   }
+}
+
+interface BucketErrorDetail {
+  readonly status?: number | undefined;
+  readonly reason?: string | undefined;
+  readonly uncertain?: boolean | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
 }
 
 /** Whether `error` is a bucket error of one of the given kinds. */
 export function isBucketError(error: unknown, ...kinds: BucketErrorKind[]): error is BucketError {
   return error instanceof BucketError && (kinds.length === 0 || kinds.includes(error.kind));
+}
+
+/** The same error, of a request that may have been carried out by an earlier try. */
+export function asUncertain(error: BucketError): BucketError {
+  if (error.uncertain) return error;
+  const { kind, message, status, reason, retryAfterMs, cause } = error;
+  return new BucketError(kind, message, { status, reason, retryAfterMs, uncertain: true, cause });
 }

@@ -1,0 +1,133 @@
+// Who we are to the service.
+//
+// Tokens come from Google's library and go into request headers; they are never logged and never sent to any
+// other endpoint than Google's. The library caches and renews them; here, all who need a new one share one request.
+
+import type { Storage } from "@google-cloud/storage";
+
+import { isGoogle } from "./endpoint.ts";
+import { BucketError } from "./errors.ts";
+
+type GoogleAuth = Storage["authClient"];
+type AuthClient = Awaited<ReturnType<GoogleAuth["getClient"]>>;
+type Headers = Readonly<Record<string, string>>;
+
+/** Where request headers that prove our identity come from. */
+export interface Credentials {
+  headers(): Headers | Promise<Headers>;
+  /** Headers to use instead of `rejected`, which the service answered with 401. */
+  renewed(rejected: Headers): Promise<Headers>;
+}
+
+/** No Authorization header at all. */
+export const anonymous: Credentials = {
+  headers: () => ({}),
+  renewed: () => Promise.resolve({}),
+};
+
+/** Application default credentials for Google's endpoints, none for any other. */
+export function credentialsFor(endpoint: string): Credentials {
+  return isGoogle(endpoint) ? new SharedCredentials(googleSource()) : anonymous;
+}
+
+/** What hands out headers, and can be told that they are no good any more. */
+export interface HeaderSource {
+  headers(): Promise<Record<string, string>>;
+  expire(): Promise<void>;
+}
+
+/** Credentials over a source that is asked once at a time. */
+export class SharedCredentials implements Credentials {
+  readonly #source: HeaderSource;
+  #asking: Promise<Headers> | undefined;
+  #renewing: Promise<Headers> | undefined;
+
+  constructor(source: HeaderSource) {
+    this.#source = source;
+  }
+
+  headers(): Promise<Headers> {
+    if (this.#renewing !== undefined) return this.#renewing;
+    this.#asking ??= this.#source
+      .headers()
+      .catch((error: unknown) => Promise.reject(credentialsError(error)))
+      .finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  async renewed(rejected: Headers): Promise<Headers> {
+    const current = await this.headers();
+    if (current["authorization"] !== rejected["authorization"]) return current; // someone else was first
+    this.#renewing ??= this.#source
+      .expire()
+      .then(() => this.#source.headers())
+      .catch((error: unknown) => Promise.reject(credentialsError(error)))
+      .finally(() => (this.#renewing = undefined));
+    return this.#renewing;
+  }
+}
+
+function googleSource(): HeaderSource {
+  let auth: Promise<GoogleAuth> | undefined;
+  const client = async (): Promise<AuthClient> => {
+    auth ??= loadGoogleAuth();
+    return (await auth).getClient();
+  };
+  return {
+    async headers() {
+      const given = await (await client()).getRequestHeaders();
+      // Authorization, and for a person's own credentials the project to charge: x-goog-user-project.
+      return Object.fromEntries(
+        Object.entries(given).map(([name, value]) => [name.toLowerCase(), String(value)]),
+      );
+    },
+    async expire() {
+      const known = await client();
+      known.setCredentials({ ...known.credentials, expiry_date: 1 });
+    },
+  };
+}
+
+// Loaded only when it is needed: it takes longer to load than everything else of ours together.
+async function loadGoogleAuth(): Promise<GoogleAuth> {
+  const { Storage } = await import("@google-cloud/storage");
+  // STORAGE_EMULATOR_HOST would change the library's addresses whatever it is given (GCS.md §3.2). None of its
+  // addresses is used: only the credentials are, and for Google's own endpoint only, decided in endpoint.ts.
+  return new Storage().authClient;
+}
+
+/** How to give credentials, for messages to people. */
+export const credentialsRemedy =
+  "On a Google VM, Cloud Run or Kubernetes give it a service account; elsewhere run " +
+  "`gcloud auth application-default login` or set GOOGLE_APPLICATION_CREDENTIALS to a key file";
+
+// The library throws plain errors. One that comes from the network has a status or a code: then the place tokens
+// come from is not well, which passes. Any other means that there are no usable credentials.
+function credentialsError(error: unknown): BucketError {
+  if (error instanceof BucketError) return error;
+  const { status, code } = networkFacts(error);
+  const passes =
+    status === undefined ? code !== undefined : status === 408 || status === 429 || status >= 500;
+  if (passes) {
+    return new BucketError(
+      "unavailable",
+      "no token could be had: the service that issues them did not answer",
+      {
+        status,
+        cause: error,
+      },
+    );
+  }
+  return new BucketError("unauthenticated", `no usable Google credentials were found. ${credentialsRemedy}`, {
+    status,
+    cause: error,
+  });
+}
+
+function networkFacts(error: unknown): { status: number | undefined; code: string | undefined } {
+  const { response, code } = error as { response?: { status?: unknown }; code?: unknown };
+  return {
+    status: typeof response?.status === "number" ? response.status : undefined,
+    code: typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code) ? code : undefined,
+  };
+}

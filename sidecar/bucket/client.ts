@@ -1,0 +1,76 @@
+// The bucket, as the rest of sidemount sees it: each operation is in the file of its name.
+
+import { performance } from "node:perf_hooks";
+
+import type { Log } from "../telemetry/log.ts";
+import { credentialsFor, type Credentials } from "./auth.ts";
+import type { Bucket } from "./bucket.ts";
+import type { Clock } from "./budget.ts";
+import { check } from "./check.ts";
+import { compose } from "./compose.ts";
+import { copy } from "./copy.ts";
+import { insert } from "./insert.ts";
+import { list } from "./list.ts";
+import { Measure } from "./measure.ts";
+import { Mover } from "./move.ts";
+import { patch } from "./patch.ts";
+import { read } from "./read.ts";
+import { remove } from "./remove.ts";
+import { Requests } from "./requests.ts";
+import { stat } from "./stat.ts";
+import { Transport } from "./transport.ts";
+
+export interface BucketOptions {
+  readonly bucket: string;
+  /** The server's address without a path: see endpointFrom. */
+  readonly endpoint: string;
+  /** How long reads and inserts may go without progress. */
+  readonly deadlineMs: number;
+  /** How long everything else may take in all. */
+  readonly metadataDeadlineMs: number;
+  readonly log: Log;
+  readonly userAgent?: string;
+  /** Nobody else writes to this bucket: a move whose answer was lost may be taken for done (RULES 5). */
+  readonly soleWriter?: boolean;
+  /** Instead of the application default credentials. */
+  readonly credentials?: Credentials;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+/** A bucket that counts what it asks for. */
+export interface MeasuredBucket extends Bucket {
+  readonly measure: Measure;
+}
+
+/** Connects to nothing yet: the first request does. */
+export function openBucket(options: BucketOptions): MeasuredBucket {
+  const { bucket, endpoint, log } = options;
+  const measure = new Measure();
+  const credentials = options.credentials ?? credentialsFor(endpoint);
+  const transport = new Transport(endpoint, credentials, options.userAgent ?? "sidemount", measure);
+  const clock = options.clock ?? (() => performance.now());
+  const requests = new Requests(bucket, transport, measure, options, {
+    clock,
+    random: options.random ?? Math.random,
+    log,
+  });
+  const mover = new Mover(requests, options.soleWriter ?? false);
+  return {
+    name: bucket,
+    measure,
+    check: () => check(requests, endpoint),
+    stat: (name, signal) => stat(requests, name, signal),
+    list: (query, signal) => list(requests, query, signal),
+    read: (object, readOptions) => read(requests, object, readOptions),
+    insert: (name, source, expected, properties, uploadOptions) =>
+      insert(requests, name, source, expected, properties, uploadOptions),
+    patch: (name, version, changes) => patch(requests, name, version, changes),
+    remove: (name, generation) => remove(requests, name, generation),
+    move: (source, destination, expected) => mover.move(source, destination, expected),
+    copy: (source, destination, expected) => copy(requests, source, destination, expected),
+    compose: (destination, sources, expected, properties, composeOptions) =>
+      compose(requests, destination, sources, expected, properties, composeOptions),
+    close: () => transport.close(),
+  };
+}

@@ -1,0 +1,62 @@
+// What was asked of the service, counted: requests by operation and by class of price, bytes both ways.
+
+/** Every kind of request we send. */
+export type Operation =
+  | "stat"
+  | "list"
+  | "layout"
+  | "read"
+  | "insert"
+  | "upload"
+  | "patch"
+  | "remove"
+  | "move"
+  | "copy"
+  | "compose";
+
+/** Google's price classes: A costs about twelve times B (RULES 35). */
+export type RequestClass = "A" | "B" | "free";
+
+const classOf = {
+  stat: "B",
+  list: "A",
+  layout: "B",
+  read: "B",
+  insert: "A", // a whole object in one request, or the start of a session
+  upload: "free", // bytes of a session and questions about it: paid for with its start
+  patch: "A",
+  remove: "free",
+  move: "A",
+  copy: "A",
+  compose: "A",
+} as const satisfies Record<Operation, RequestClass>;
+
+/** Counters that only grow; read them whenever you like. */
+export class Measure {
+  /** Requests sent, repetitions included. */
+  readonly requests: Record<Operation, number> = {
+    stat: 0,
+    list: 0,
+    layout: 0,
+    read: 0,
+    insert: 0,
+    upload: 0,
+    patch: 0,
+    remove: 0,
+    move: 0,
+    copy: 0,
+    compose: 0,
+  };
+  readonly byClass: Record<RequestClass, number> = { A: 0, B: 0, free: 0 };
+  /** Tries that failed and were made again. */
+  repeated = 0;
+  /** Object bytes and request bodies handed to connections. */
+  bytesSent = 0;
+  /** Bodies received. */
+  bytesReceived = 0;
+
+  count(operation: Operation): void {
+    this.requests[operation] += 1;
+    this.byClass[classOf[operation]] += 1;
+  }
+}
