@@ -19,7 +19,7 @@ const native = {
   fallocate: libc.func("int fallocate(int fd, int mode, int64_t offset, int64_t length)"),
   syncFileRange: libc.func("int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)"),
   lseek: libc.func("int64_t lseek(int fd, int64_t offset, int whence)"),
-  read: libc.func("ssize_t read(int fd, void *buffer, size_t length)"),
+  read: libc.func("intptr_t read(int fd, void *buffer, size_t length)"),
   mount: libc.func(
     "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
   ),

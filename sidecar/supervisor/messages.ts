@@ -1,0 +1,48 @@
+// What supervisor and worker say to each other over their IPC channel. Plain JSON.
+//
+//   supervisor                       worker
+//   start {options}          →
+//                            ←       ready                 bucket and state were checked, nothing is mounted yet
+//                            ←       failed {message, …}   …or it cannot be done; the worker exits
+//   mounted                  →                             the descriptor 3 can be read from now on
+//                            ←       serving {passthrough} INIT was answered
+//   stop {hurry}             →                             refuse writes, upload what is owed; a second one hurries
+//                            ←       drained {owed}        no notification is sent any more
+//   unmounted                →                             no request will come; end
+//
+// `failed` may come at any time before `serving`. A disconnected channel means that the other process is gone.
+
+import type { MountOptions } from "../config/mount-options.ts";
+
+export type ToWorker =
+  | { readonly type: "start"; readonly options: MountOptions }
+  | { readonly type: "mounted" }
+  | { readonly type: "stop"; readonly hurry: boolean }
+  | { readonly type: "unmounted" };
+
+export interface ServingReport {
+  readonly passthrough: boolean;
+  /** Why passthrough is not used. */
+  readonly reasonNot?: string;
+  readonly protocolMinor: number;
+}
+
+export type FromWorker =
+  | { readonly type: "ready" }
+  | {
+      readonly type: "failed";
+      readonly message: string;
+      readonly exitCode: number;
+      /** What can be done about it. */
+      readonly remedy?: string;
+    }
+  | ({ readonly type: "serving" } & ServingReport)
+  | { readonly type: "drained"; readonly owed: number };
+
+/** The descriptor of /dev/fuse in the worker. */
+export const DEVICE_DESCRIPTOR = 3;
+
+/** Exit codes: EX_TEMPFAIL says that something is still owed and the next start sends it. */
+export const EXIT_DONE = 0;
+export const EXIT_FAILED = 1;
+export const EXIT_OWED = 75;
