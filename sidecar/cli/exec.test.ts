@@ -94,7 +94,7 @@ test("if the mount cannot be made the command is never started", async (t) => {
   const { code, stdout, stderr } = await start(t, [...exec, "echo", "started"], { refused: true }).outcome;
   t.is(code, 1);
   t.is(stdout, "");
-  t.regex(stderr, /sidemount: There is no bucket my-uploads/);
+  t.regex(stderr, /sidemount: Bucket my-uploads does not exist/);
 });
 
 test("SIGTERM before the folder is live ends everything without starting the command", async (t) => {

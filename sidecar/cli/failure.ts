@@ -1,6 +1,5 @@
 // What went wrong at start, in one sentence, with what to do about it.
 
-import { isBucketError, type BucketErrorKind } from "../bucket/errors.ts";
 import { UsageError } from "../config/usage-error.ts";
 
 export const exitCodes = {
@@ -17,29 +16,21 @@ export interface Failure {
   readonly exitCode: number;
 }
 
-const bucketRemedies: Partial<Record<BucketErrorKind, string>> = {
-  "bucket-not-found": "Check the name; `gcloud storage ls` lists the buckets you have.",
-  forbidden:
-    "Give the account of this machine the role Storage Object User (roles/storage.objectUser) on the bucket.",
-  unauthenticated:
-    "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.",
-  unavailable: "Check the network and the endpoint, then start again.",
-  deadline: "Check the network and the endpoint, then start again.",
-};
-
 /** What a person is told about `error`. */
 export function explain(error: unknown): Failure {
   if (error instanceof UsageError) {
     return { message: error.message, remedy: error.remedy, exitCode: exitCodes.usage };
   }
-  const message = error instanceof Error ? error.message : String(error);
-  return { message: sentence(message), remedy: remedyOf(error), exitCode: exitCodes.failed };
+  const [message = "", ...advice] = (error instanceof Error ? error.message : String(error)).split(
+    /(?<=\.) /,
+  );
+  const remedy = advice.length > 0 ? advice.join(" ") : remedyOf(error);
+  return { message: sentence(message), remedy, exitCode: exitCodes.failed };
 }
 
 function remedyOf(error: unknown): string | undefined {
-  // Errors of the supervisor and the bucket may bring what is best done about them.
+  // Those of the supervisor bring theirs; those of the bucket end in theirs.
   if (error instanceof Error && "remedy" in error && typeof error.remedy === "string") return error.remedy;
-  if (isBucketError(error)) return bucketRemedies[error.kind];
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   if (error.code === "EADDRINUSE") return "Choose another port with --port, or 0 for a free one.";
   if (error.code === "ENOSPC") return "Make room on the disk, or choose another one with --state-dir.";
@@ -47,7 +38,8 @@ function remedyOf(error: unknown): string | undefined {
   return undefined;
 }
 
+// A dot behind an address or a command would be copied along with it.
 function sentence(message: string): string {
   const start = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(start) ? start : `${start}.`;
+  return /(^|\s)[\w()-]+$/.test(start) ? `${start}.` : start;
 }

@@ -35,7 +35,6 @@ export async function localGcs(
     admin: flags.admin ?? false,
     log,
   });
-  log.info({ url: server.url, directory: path.resolve(directory), buckets }, "local-gcs is listening");
   if (!["127.0.0.1", "::1", "localhost"].includes(flags.host)) {
     log.warn(
       { host: flags.host },

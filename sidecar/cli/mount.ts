@@ -3,6 +3,7 @@
 import type { MountOptions } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Doors } from "./doors.ts";
+import { exitCodes } from "./failure.ts";
 import { onSignals, stopSignals } from "./signals.ts";
 
 /** Answers with the exit code: 0, or 75 when something is still owed to the bucket. */
@@ -16,5 +17,10 @@ export async function mount(
     log.info({ signal }, stop.signal.aborted ? "already stopping" : "told to stop");
     stop.abort();
   });
-  return await runMount(options, log, { stop: stop.signal });
+  try {
+    return await runMount(options, log, { stop: stop.signal });
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    return exitCodes.done; // told to stop before the folder was live: nothing was mounted, nothing is owed
+  }
 }

@@ -122,7 +122,9 @@ function understood(error: CommanderError, command: string | undefined): UsageEr
 function report(error: unknown, command: string | undefined): number {
   const { message, remedy, exitCode } = explain(error);
   console.error(`sidemount: ${message}${remedy === undefined ? "" : `\n           ${remedy}`}`);
-  if (!isatty(1) && (command === "mount" || command === "local-gcs")) {
+  // What goes wrong later in `mount` is logged by those it happens to.
+  const unlogged = command === "local-gcs" || (command === "mount" && error instanceof UsageError);
+  if (unlogged && !isatty(1)) {
     createLog("error").error({ reason: message, remedy, err: error }, "could not start");
   }
   return exitCode;

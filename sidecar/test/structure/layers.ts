@@ -3,7 +3,7 @@
 /** A layer and what it may import, by folder, or by single file where a folder is too much. */
 export const layers: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["cli"],
-  cli: ["app.ts", "supervisor", "local-gcs", "config", "bucket/errors.ts"],
+  cli: ["app.ts", "supervisor", "local-gcs", "config"],
   "app.ts": ["supervisor", "fuse", "filesystem", "copies", "bucket", "config"],
   supervisor: ["config"],
   fuse: ["filesystem/filesystem.ts", "filesystem/errors.ts", "bucket/errors.ts", "config/mount-options.ts"],
