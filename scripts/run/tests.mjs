@@ -24,7 +24,7 @@ export async function runTests(args) {
     return 2;
   }
   const total = { passed: 0, failed: 0 };
-  let ending; // a signal asked us to stop: no further suites
+  let ending = ""; // a signal asked us to stop: no further suites
   const onSignal = (signal) => (ending = signal);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
 
@@ -66,7 +66,7 @@ async function runUnittest() {
 
 async function runAva(args) {
   const reader = avaReader();
-  const report = lines(reader.line);
+  const report = lines((line) => reader.line(line));
   const colour = process.stdout.isTTY ? ["--color"] : [];
   const status = await runToEnd(projectNode, [ava, ...colour, ...args], {
     onStdout: (text) => {

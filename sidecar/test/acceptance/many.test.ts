@@ -1,0 +1,4 @@
+import { many } from "../../../scripts/acceptance/many.ts";
+import { actOut } from "./act-out.ts";
+
+actOut(many);

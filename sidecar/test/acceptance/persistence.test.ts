@@ -1,0 +1,4 @@
+import { persistence } from "../../../scripts/acceptance/persistence.ts";
+import { actOut } from "./act-out.ts";
+
+actOut(persistence);

@@ -1,0 +1,4 @@
+import { uploads } from "../../../scripts/acceptance/uploads.ts";
+import { actOut } from "./act-out.ts";
+
+actOut(uploads);
