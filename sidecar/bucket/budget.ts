@@ -15,6 +15,7 @@ export class Budget {
   readonly #clock: Clock;
   #since: number;
   #furthest = 0;
+  #failures = 0;
 
   constructor(limitMs: number, clock: Clock) {
     this.#limitMs = limitMs;
@@ -40,7 +41,14 @@ export class Budget {
   reached(position: number): void {
     if (position <= this.#furthest) return;
     this.#furthest = position;
+    this.#failures = 0;
     this.#since = this.#clock();
+  }
+
+  /** One more try has failed; how many there were without progress. */
+  failed(): number {
+    this.#failures += 1;
+    return this.#failures;
   }
 
   /** Time the caller took for itself does not count. */

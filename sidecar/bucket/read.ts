@@ -30,9 +30,8 @@ export async function* read(
   const budget = requests.dataBudget();
   let position = start;
   let checksum = 0;
-  for (let attempt = 1; position < end; attempt += 1) {
+  while (position < end) {
     const call = callFor(requests, object, position, end, options.signal);
-    const before = position;
     try {
       const reply = await requests.openOnce(call, budget.tryMs());
       refuseOtherBytes(reply, object, position, end);
@@ -48,8 +47,7 @@ export async function* read(
       if (position < end) throw new BucketError("unavailable", `${call.about}: the answer ended early`);
     } catch (error) {
       if (!(error instanceof BucketError)) throw error;
-      if (position > before) attempt = 1;
-      await requests.waitToRepeat(call, budget, attempt, error);
+      await requests.waitToRepeat(call, budget, error);
     }
   }
   if (whole && checksum !== object.crc32c) {

@@ -98,25 +98,29 @@ export class Requests {
     attempt: () => Promise<T>,
   ): Promise<T> {
     let uncertain = false;
-    for (let attempts = 1; ; attempts += 1) {
+    let answered: BucketError | undefined;
+    for (;;) {
       try {
         throwIfAborted(call, uncertain);
         return await attempt();
       } catch (error) {
         if (!(error instanceof BucketError)) throw error;
         uncertain ||= error.uncertain;
-        await this.waitToRepeat(call, budget, attempts, uncertain ? asUncertain(error) : error);
+        if (error.status !== undefined) answered = error;
+        // A last try cut short by the deadline says less than the answer before it.
+        const telling = error.kind === "deadline" && answered !== undefined ? answered : error;
+        await this.waitToRepeat(call, budget, uncertain ? asUncertain(telling) : telling);
       }
     }
   }
 
-  /** After try number `attempt` failed with `error`: waits as long as is fit, or throws it if it is final. */
+  /** After a try failed with `error`: waits as long as is fit, or throws it if it is final. */
   async waitToRepeat(
     call: Pick<Call, "about" | "signal">,
     budget: Budget,
-    attempt: number,
     error: BucketError,
   ): Promise<void> {
+    const attempt = budget.failed();
     const delayMs = retryDelayMs(error, attempt, budget.leftMs(), this.#random);
     if (delayMs === undefined) throw error;
     this.#noteRepetition(call.about, attempt, delayMs, error);

@@ -7,8 +7,9 @@ import type { AddressInfo } from "node:net";
 import type { ExecutionContext } from "ava";
 
 import { createLog } from "../telemetry/log.ts";
+import type { UploadSource } from "./bucket.ts";
 import { openBucket, type BucketOptions, type MeasuredBucket } from "./client.ts";
-import { encodeCrc32c } from "./crc32c.ts";
+import { crc32cOf, encodeCrc32c } from "./crc32c.ts";
 
 export interface Asked {
   readonly method: string;
@@ -80,6 +81,11 @@ export function refuse(response: ServerResponse, status: number, reason: string,
   sendJson(response, status, {
     error: { code: status, message, errors: [{ message, domain: "global", reason }] },
   });
+}
+
+/** Bytes to upload from memory. */
+export function bytesSource(bytes: Buffer): UploadSource {
+  return { kind: "bytes", bytes, crc32c: crc32cOf(bytes) };
 }
 
 /** The request's whole body. */

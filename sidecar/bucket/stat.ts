@@ -7,7 +7,7 @@ import { dated, type Requests } from "./requests.ts";
 import { serviceError } from "./service-error.ts";
 import type { Call } from "./transport.ts";
 
-export function stat(
+export async function stat(
   requests: Requests,
   name: string,
   signal?: AbortSignal,
