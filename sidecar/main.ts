@@ -10,6 +10,7 @@ const words = process.argv.slice(2);
 const { doors } = await import("./cli/doors.ts");
 if (words[0] === "worker") {
   await doors.runWorker();
+  process.exit(); // whatever would still keep it alive: it is done
 } else {
   const { run } = await import("./cli/run.ts");
   process.exit(await run(words, process.env, doors));

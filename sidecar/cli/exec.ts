@@ -29,11 +29,14 @@ export async function exec(
 ): Promise<number> {
   const ready = Promise.withResolvers<"ready">();
   const stop = new AbortController();
+  const hurry = new AbortController();
   let child: ChildProcess | undefined;
   let asked: NodeJS.Signals | undefined;
   using _ = onSignals(forwarded, (signal) => {
     if (ending.includes(signal)) asked ??= signal;
-    if (child === undefined) {
+    if (stop.signal.aborted) {
+      hurry.abort();
+    } else if (child === undefined) {
       if (asked !== undefined) stop.abort();
     } else if (!process.stdin.isTTY || !fromTerminal.includes(signal)) {
       child.kill(signal);
@@ -44,6 +47,7 @@ export async function exec(
   const mounted: Promise<MountEnd> = runMount(options, log, {
     onReady: () => ready.resolve("ready"),
     stop: stop.signal,
+    hurry: hurry.signal,
   }).then(
     (code) => ({ code }),
     (error: unknown) => ({ error }),
@@ -72,10 +76,9 @@ export async function exec(
     return failure(first);
   }
   stop.abort();
-  const mountEnd = await mounted;
-  return first !== 0 || !("error" in mountEnd)
-    ? first || (mountEnd as { code: number }).code
-    : failure(mountEnd);
+  const end = await mounted;
+  if (first !== 0) return first;
+  return "error" in end ? failure(end) : end.code;
 }
 
 // A mount that ends by itself has failed, whatever it says.

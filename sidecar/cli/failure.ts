@@ -38,8 +38,8 @@ function remedyOf(error: unknown): string | undefined {
   return undefined;
 }
 
-// A dot behind an address or a command would be copied along with it.
+// A dot behind an address or a command would be copied along with it, a capital in front would change it.
 function sentence(message: string): string {
-  const start = message.charAt(0).toUpperCase() + message.slice(1);
+  const start = message.replace(/^[a-z](?=[a-z]*\s)/, (letter) => letter.toUpperCase());
   return /(^|\s)[\w()-]+$/.test(start) ? `${start}.` : start;
 }

@@ -13,12 +13,10 @@ export async function mount(
   { runMount }: Pick<Doors, "runMount">,
 ): Promise<number> {
   const stop = new AbortController();
-  using _ = onSignals(stopSignals, (signal) => {
-    log.info({ signal }, stop.signal.aborted ? "already stopping" : "told to stop");
-    stop.abort();
-  });
+  const hurry = new AbortController();
+  using _ = onSignals(stopSignals, () => (stop.signal.aborted ? hurry : stop).abort());
   try {
-    return await runMount(options, log, { stop: stop.signal });
+    return await runMount(options, log, { stop: stop.signal, hurry: hurry.signal });
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     return exitCodes.done; // told to stop before the folder was live: nothing was mounted, nothing is owed

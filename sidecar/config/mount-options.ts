@@ -38,4 +38,6 @@ export interface MountHooks {
   readonly onReady?: () => void;
   /** Ends the mount in an orderly way. When present, signals are the caller's business and not the mount's. */
   readonly stop?: AbortSignal;
+  /** Aborts when `stop` was not heard fast enough for somebody: what is under way is given up. */
+  readonly hurry?: AbortSignal;
 }

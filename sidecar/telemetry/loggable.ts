@@ -39,15 +39,21 @@ function valueOf(name: string, value: unknown, depth: number): unknown {
   return fieldsOf(value, depth);
 }
 
-// A named error says what happened by itself; of any other one the place it comes from matters.
+// An error of ours says what happened by its name; of any other one the place it comes from matters.
 function errorFields(error: Error, depth: number): Record<string, unknown> {
-  const { name, message, cause, stack } = error;
-  const named = "kind" in error || name === "FileSystemError";
+  const { name, message, stack, cause, ...rest } = ownFields(error);
+  const type = typeof name === "string" ? name : error.name;
+  const ours = "kind" in error || !(type in globalThis);
   return {
-    type: name,
+    type,
     message,
-    ...fieldsOf(error, depth),
+    ...fieldsOf(rest, depth),
     ...(cause === undefined ? {} : { cause: valueOf("cause", cause, depth - 1) }),
-    ...(named || stack === undefined ? {} : { stack }),
+    ...(ours || stack === undefined ? {} : { stack }),
   };
+}
+
+function ownFields(error: Error): Record<string, unknown> {
+  const { message, stack, cause } = error;
+  return { ...Object.fromEntries(Object.entries(error)), message, stack, cause };
 }
