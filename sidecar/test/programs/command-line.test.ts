@@ -15,7 +15,7 @@ interface Place {
   readonly folder: string;
   readonly mountPoint: string;
   /** Runs `sidemount WORDS`, against this place's server and with its state. */
-  run(words: string[], wrapper?: string[]): Running;
+  readonly run: (words: string[], wrapper?: string[]) => Running;
 }
 
 /** A server with the bucket `my-uploads`, an empty folder to mount on and a place for state. */

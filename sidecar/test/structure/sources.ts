@@ -45,5 +45,5 @@ export function sidecarSources(): Source[] {
 
 /** Tests and what only tests use: they may look into everything. */
 export function isTest(file: string): boolean {
-  return /\.(test|fixture)\.ts$|(^|\/)(fixtures|test|bench)\//.test(file);
+  return /\.(test|fixture)\.ts$|(^|\/)testing\.ts$|(^|\/)(fixtures|test|bench)\//.test(file);
 }
