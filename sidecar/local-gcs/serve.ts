@@ -26,3 +26,4 @@ const server = await startLocalGcs({
   log: createLog("silent"),
 });
 process.stdout.write(`${JSON.stringify({ url: server.url, port: server.port })}\n`);
+process.once("SIGTERM", () => void server.close());
