@@ -16,11 +16,17 @@ const neverSent = new Set([
 // Mistakes in how the request was built; it would fail the same way again.
 const ours = new Set(["UND_ERR_INVALID_ARG", "UND_ERR_NOT_SUPPORTED", "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH"]);
 
+// We closed the pool ourselves.
+const closed = new Set(["UND_ERR_CLOSED", "UND_ERR_DESTROYED"]);
+
 /** The error that a lost connection means for the request called `about`. */
 export function connectionError(about: string, cause: unknown): BucketError {
   const code = codeOf(cause);
   if (code !== undefined && ours.has(code)) {
     return new BucketError("invalid", `${about}: the request could not be sent`, { cause });
+  }
+  if (code !== undefined && closed.has(code)) {
+    return new BucketError("aborted", `${about}: the bucket was closed`, { uncertain: true, cause });
   }
   if (code !== undefined && neverSent.has(code)) {
     return new BucketError("unavailable", `${about}: no connection (${code})`, { cause });

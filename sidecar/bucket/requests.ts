@@ -98,7 +98,7 @@ export class Requests {
     attempt: () => Promise<T>,
   ): Promise<T> {
     let uncertain = false;
-    let answered: BucketError | undefined;
+    let told: BucketError | undefined;
     for (;;) {
       try {
         throwIfAborted(call, uncertain);
@@ -106,9 +106,9 @@ export class Requests {
       } catch (error) {
         if (!(error instanceof BucketError)) throw error;
         uncertain ||= error.uncertain;
-        if (error.status !== undefined) answered = error;
-        // A last try cut short by the deadline says less than the answer before it.
-        const telling = error.kind === "deadline" && answered !== undefined ? answered : error;
+        if (error.kind !== "deadline") told = error;
+        // A last try that the deadline cut short says less than the one before it.
+        const telling = told ?? error;
         await this.waitToRepeat(call, budget, uncertain ? asUncertain(telling) : telling);
       }
     }

@@ -43,7 +43,7 @@ export async function serve(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
 }
 
-/** A bucket for tests at `endpoint`, which ends with the test. Quick to give up unless told otherwise. */
+/** A bucket for tests at `endpoint`, which ends with the test. Patient unless told otherwise: test machines are busy. */
 export function bucketAt(
   t: ExecutionContext,
   endpoint: string,
@@ -51,7 +51,7 @@ export function bucketAt(
 ): MeasuredBucket & { readonly lines: string[] } {
   const lines: string[] = [];
   const log = createLog("debug", { write: (line) => lines.push(line) });
-  const defaults = { bucket: "b", endpoint, deadlineMs: 5_000, metadataDeadlineMs: 5_000, log };
+  const defaults = { bucket: "b", endpoint, deadlineMs: 30_000, metadataDeadlineMs: 20_000, log };
   const bucket = openBucket({ ...defaults, ...options });
   t.teardown(() => bucket.close());
   return { ...bucket, lines };

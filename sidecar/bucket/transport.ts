@@ -48,6 +48,7 @@ export class Transport {
   readonly #credentials: Credentials;
   readonly #userAgent: string;
   readonly #measure: Measure;
+  #closed: Promise<void> | undefined;
 
   constructor(endpoint: string, credentials: Credentials, userAgent: string, measure: Measure) {
     const options: Pool.Options = {
@@ -79,7 +80,12 @@ export class Transport {
   }
 
   /** Lets requests under way finish for a moment, then ends every connection. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     const closed = Promise.all([this.#questions.close(), this.#bytes.close()]);
     await Promise.race([closed, delay(closingMs, undefined, { ref: false })]);
     await Promise.all([this.#questions.destroy(), this.#bytes.destroy()]);

@@ -12,6 +12,7 @@ export class Watch {
   readonly #outer: AbortSignal | undefined;
   readonly #timer: NodeJS.Timeout;
   #state: "waiting" | "resting" | "stalled" | "aborted" | "ended" = "waiting";
+  #heard = 0;
   #ownFailure: unknown;
 
   constructor(about: string, limitMs: number, outer: AbortSignal | undefined) {
@@ -32,6 +33,7 @@ export class Watch {
   moved(): void {
     if (this.#state !== "waiting" && this.#state !== "resting") return;
     this.#state = "waiting";
+    this.#heard += 1;
     this.#timer.refresh();
   }
 
@@ -70,10 +72,15 @@ export class Watch {
     return connectionError(this.#about, error);
   }
 
+  // If this process itself was held up (a busy moment, a suspended machine), the answer may lie in the socket by
+  // now: it is read before time is called.
   #onTime = (): void => {
-    if (this.#state !== "waiting") return;
-    this.#state = "stalled";
-    this.#controller.abort();
+    const heard = this.#heard;
+    setImmediate(() => {
+      if (this.#state !== "waiting" || this.#heard !== heard) return;
+      this.#state = "stalled";
+      this.#controller.abort();
+    });
   };
 
   #onAbort = (): void => {
