@@ -7,6 +7,7 @@ import type { OwedWork } from "../copies/owed-work.ts";
 import type { CopyStore } from "../copies/store.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Background } from "../lib/background.ts";
+import { hasDescriptorOf } from "../lib/process-files.ts";
 import type { Log } from "../telemetry/log.ts";
 import { attributesReply, BLOCK_BYTES, entryReply } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
@@ -274,13 +275,15 @@ export class MountedFileSystem implements FileSystem {
     return this.#data.write(this.#openFiles.get(handle), offset, data);
   }
 
-  async flush(_caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
-    const { node, writable } = this.#openFiles.get(handle);
-    if (writable || node.patchOwed) await this.#saver.save(node);
+  async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
+    const { node } = this.#openFiles.get(handle);
+    if (this.#emptyAndStillOpen(node, caller.pid)) return;
+    await this.fsync(caller, inode, handle);
   }
 
-  async fsync(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
-    await this.flush(caller, inode, handle);
+  async fsync(_caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
+    const { node, writable } = this.#openFiles.get(handle);
+    if (writable || node.patchOwed) await this.#saver.save(node);
   }
 
   async release(_inode: InodeId, handle: HandleId): Promise<void> {
@@ -383,6 +386,14 @@ export class MountedFileSystem implements FileSystem {
     this.#openFiles.refuseIfReadOnly();
     const node = await this.#namespace.makeObject(this.#tree.directory(parent), name, attributes);
     return entryReply(node, this.#now());
+  }
+
+  /**
+   * A shell opens `> file`, duplicates the descriptor and closes the first one before anything is written. As long
+   * as the process has another descriptor of the file, another close comes: an empty version need not be uploaded.
+   */
+  #emptyAndStillOpen(node: FileNode, pid: number): boolean {
+    return node.writtenWhole && node.size === 0 && hasDescriptorOf(pid, node.id, node.name);
   }
 
   #attached(): Kernel {

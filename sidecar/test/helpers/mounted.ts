@@ -1,0 +1,154 @@
+// A real mount of a real server, served by processes of its own, gone when the test ends.
+
+import type { ChildProcess } from "node:child_process";
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import type { Cleaning } from "./cleanups.ts";
+import { BUCKET, BucketServer, end, startLogging } from "./bucket-server.ts";
+
+const run = promisify(execFile);
+
+/** Both ways the kernel can get at bytes; the semantics suite runs on each. */
+export const SETTINGS = [
+  { name: "passthrough", options: ["--passthrough", "on"] },
+  { name: "daemon", options: ["--passthrough", "off"] },
+] as const;
+
+export class Mount {
+  readonly directory: string;
+  readonly stateDirectory: string;
+  readonly lines: Record<string, unknown>[] = [];
+  readonly #server: BucketServer;
+  readonly #options: readonly string[];
+  #child: ChildProcess | undefined;
+
+  constructor(server: BucketServer, base: string, options: readonly string[]) {
+    this.directory = path.join(base, "mnt");
+    this.stateDirectory = path.join(base, "state");
+    this.#server = server;
+    this.#options = options;
+  }
+
+  path(...parts: string[]): string {
+    return path.join(this.directory, ...parts);
+  }
+
+  get child(): ChildProcess {
+    if (this.#child === undefined) throw new Error("not mounted");
+    return this.#child;
+  }
+
+  async start(options: readonly string[] = []): Promise<void> {
+    const words = [
+      "mount",
+      BUCKET,
+      this.directory,
+      "--endpoint",
+      this.#server.url,
+      "--state-dir",
+      this.stateDirectory,
+    ];
+    const { child } = await startLogging(
+      [...words, ...this.#options, ...options],
+      ({ message }) => (message === "mounted" ? true : undefined),
+      { lines: this.lines },
+    );
+    this.#child = child;
+  }
+
+  /** Stops in good order; answers the exit code. */
+  async stop(): Promise<number | null> {
+    const code = this.#child === undefined ? 0 : await end(this.#child, "SIGTERM");
+    this.#child = undefined;
+    return code;
+  }
+
+  /** Kills supervisor and worker at once. */
+  async kill(): Promise<void> {
+    const supervisor = this.child;
+    const workers = await childrenOf(supervisor.pid ?? 0);
+    for (const pid of [supervisor.pid ?? 0, ...workers]) process.kill(pid, "SIGKILL");
+    await end(supervisor, "SIGKILL");
+    this.#child = undefined;
+  }
+
+  async restart(options: readonly string[] = []): Promise<void> {
+    await this.stop();
+    await this.start(options);
+  }
+
+  /** Process id of the worker. */
+  async worker(): Promise<number> {
+    const [worker] = await childrenOf(this.child.pid ?? 0);
+    if (worker === undefined) throw new Error("no worker");
+    return worker;
+  }
+
+  /** Memory the worker has now and had at most, in bytes. */
+  async memory(): Promise<{ now: number; peak: number }> {
+    const status = await readFile(`/proc/${await this.worker()}/status`, "utf8");
+    const read = (key: string): number =>
+      Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024;
+    return { now: read("VmRSS"), peak: read("VmHWM") };
+  }
+
+  async detach(): Promise<void> {
+    // One for the filesystem, one for the folder below it; failing means there is nothing to detach.
+    for (let layer = 0; layer < 3; layer += 1)
+      await run("umount", ["-l", this.directory]).catch(() => undefined);
+  }
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
+/** Mounts `server`'s bucket for the length of a test. */
+export async function mounted(
+  t: Cleaning,
+  server: BucketServer,
+  options: readonly string[] = [],
+): Promise<Mount> {
+  const base = await mkdtemp(path.join(os.tmpdir(), "sidemount-test-"));
+  const mount = new Mount(server, base, options);
+  await run("mkdir", ["-p", mount.directory]);
+  await run("chmod", ["755", base]);
+  t.teardown(async () => {
+    await mount.stop();
+    await mount.detach();
+    await rm(base, { recursive: true, force: true });
+  });
+  await mount.start();
+  return mount;
+}
+
+/** A server and a mount of it. */
+export async function session(
+  t: Cleaning,
+  options: readonly string[] = [],
+): Promise<{ server: BucketServer; mount: Mount }> {
+  const server = await BucketServer.start(t);
+  return { server, mount: await mounted(t, server, options) };
+}
+
+/** Runs a shell script in the mount; answers its output. */
+export async function shell(mount: Mount, script: string): Promise<string> {
+  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", script], {
+    cwd: mount.directory,
+    maxBuffer: 64 << 20,
+  });
+  return stdout;
+}
+
+/** Runs a Python program in the mount; answers its output. */
+export async function python(mount: Mount, program: string): Promise<string> {
+  const { stdout } = await run("/usr/bin/python3", ["-c", program], {
+    cwd: mount.directory,
+    maxBuffer: 64 << 20,
+  });
+  return stdout;
+}
