@@ -50,10 +50,11 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
     process.exit(1);
   }
   const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: "inherit" });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
-    // A terminal sends Ctrl-C and hang-up to every process of the foreground group: the child has it already.
+  // A terminal sends these to every process of the foreground group: the child has them already.
+  const fromTerminal = ["SIGINT", "SIGHUP", "SIGQUIT"];
+  for (const signal of ["SIGTERM", "SIGUSR1", "SIGUSR2", ...fromTerminal]) {
     process.on(signal, () => {
-      if (signal === "SIGTERM" || !process.stdin.isTTY) child.kill(signal);
+      if (!process.stdin.isTTY || !fromTerminal.includes(signal)) child.kill(signal);
     });
   }
   child.on("error", (error) => {

@@ -47,15 +47,17 @@ test("SIGTERM goes to the command first; the folder goes when the command has en
   t.regex(stderr, /tidied[^]*pretended: unmounted/);
 });
 
-test("SIGHUP is the command's affair and ends nothing", async (t) => {
-  const script =
-    "trap 'echo reloaded >&2' HUP; echo waiting >&2; for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done";
-  const running = start(t, [...exec, "sh", "-c", script]);
-  await running.shows("waiting");
-  running.process.kill("SIGHUP");
-  const { code, stderr } = await running.outcome;
-  t.is(code, 0);
-  t.true(stderr.includes("reloaded"));
+test("SIGHUP and the signals of a user are the command's affair and end nothing", async (t) => {
+  for (const signal of ["HUP", "USR1", "USR2"] as const) {
+    const script = `trap 'echo reloaded >&2' ${signal}; echo waiting >&2; for i in 1 2 3 4 5 6; do sleep 0.1; done`;
+    const running = start(t, [...exec, "sh", "-c", script]);
+    await running.shows("waiting");
+    running.process.kill(`SIG${signal}`);
+    const { code, stderr } = await running.outcome;
+    t.is(code, 0);
+    t.true(stderr.includes("reloaded"), signal);
+    t.false(stderr.includes("Debugger"));
+  }
 });
 
 test("a command that ignores SIGTERM is killed after the drain timeout", async (t) => {

@@ -10,7 +10,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Doors } from "./doors.ts";
 import { onSignals, statusOf } from "./signals.ts";
 
-const forwarded = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGWINCH"] as const;
+const forwarded = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
 const ending: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT"];
 // A terminal sends these to every process of the foreground group: the command has them already.
 const fromTerminal: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGWINCH"];
