@@ -31,11 +31,13 @@ function hasPackages() {
   }
 }
 
-if (!hasPackages()) {
-  console.error(
-    "sidemount: The packages it needs are not installed.\n           Run `npm ci` in its folder.",
-  );
+function fail(message) {
+  process.stderr.write(`sidemount: ${message}\n`);
   process.exit(1);
+}
+
+if (!hasPackages()) {
+  fail("The packages it needs are not installed.\n           Run `npm ci` in its folder.");
 }
 
 if (Number(process.versions.node.split(".")[0]) >= 24) {
@@ -43,11 +45,10 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
 } else {
   const node = bundledNode();
   if (node === undefined) {
-    console.error(
-      `sidemount: It needs Node 24 and this is ${process.version}; the one that comes with it is not there.\n` +
+    fail(
+      `It needs Node 24 and this is ${process.version}; the one that comes with it is not there.\n` +
         "           Run `npm ci` in its folder, or start it with Node 24.",
     );
-    process.exit(1);
   }
   const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: "inherit" });
   // A terminal sends these to every process of the foreground group: the child has them already.
@@ -57,10 +58,7 @@ if (Number(process.versions.node.split(".")[0]) >= 24) {
       if (!process.stdin.isTTY || !fromTerminal.includes(signal)) child.kill(signal);
     });
   }
-  child.on("error", (error) => {
-    console.error(`sidemount: ${node} could not be started: ${error.message}.`);
-    process.exit(1);
-  });
+  child.on("error", (error) => fail(`${node} could not be started: ${error.message}.`));
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
     // Ended by a signal: end the same way, so that whoever waits sees what happened.
