@@ -98,7 +98,7 @@ class Channel {
     this.#dispatcher = new Dispatcher(fileSystem, this.#answers, this.#interrupts, log);
     this.#backingFiles = new BackingFiles(descriptor, log);
     this.#buffers = new RequestBuffers(this.#maxWriteBytes + READ_OVERHEAD, () => this.#resume());
-    this.notifier = new Notifier(writeOnPool(descriptor), log);
+    this.notifier = new Notifier(writeOnPool(descriptor), (folder) => this.#interrupts.isBusy(folder), log);
     this.started.promise.catch(() => {}); // whoever waits for `started` reports it
   }
 

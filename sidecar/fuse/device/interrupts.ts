@@ -7,6 +7,7 @@
 
 import { constants } from "node:os";
 
+import type { InodeId } from "../../filesystem/filesystem.ts";
 import { type Answers, done } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { INTERRUPT_BIT } from "./protocol.ts";
@@ -23,6 +24,7 @@ export class Interrupts {
   readonly #answers: Answers;
   readonly #isBeingKilled: (threadId: number) => boolean;
   readonly #inFlight = new Map<bigint, Call>();
+  readonly #byInode = new Map<InodeId, number>();
   /** In order of the last look. */
   readonly #watched = new Set<Call>();
   #timer: NodeJS.Timeout | undefined;
@@ -34,12 +36,21 @@ export class Interrupts {
 
   begin(call: Call): void {
     this.#inFlight.set(call.unique, call);
+    this.#byInode.set(call.inode, (this.#byInode.get(call.inode) ?? 0) + 1);
     if (call.whenKilled === "answer") this.#watch(call);
   }
 
   end(call: Call): void {
-    this.#inFlight.delete(call.unique);
+    if (!this.#inFlight.delete(call.unique)) return; // given up before
+    const others = (this.#byInode.get(call.inode) ?? 1) - 1;
+    if (others === 0) this.#byInode.delete(call.inode);
+    else this.#byInode.set(call.inode, others);
     if (this.#watched.delete(call) && this.#watched.size === 0) this.#stopWatching();
+  }
+
+  /** Whether a request for this node (for look-ups and changes: the folder) is being served. */
+  isBusy(inode: InodeId): boolean {
+    return this.#byInode.has(inode);
   }
 
   /** INTERRUPT for `unique` arrived. */

@@ -1,8 +1,11 @@
 // Telling the kernel that something changed behind its back.
 //
 // Notifications take locks that requests hold while they wait for us, so they are written on the pool, never on
-// the thread that answers, and never more than four at once (RULES 27). An entry notification waits for its
-// folder's lock; if it is not done in 50 ms, all names are expired at once instead, which needs no lock.
+// the thread that answers, and never more than four at once. An entry notification wants its folder's lock for
+// itself: while it waits behind a slow look-up there, every later look-up in the folder waits behind it. So it is
+// held back while we serve a request in that folder. If that lasts longer than 50 ms, or it got stuck all the
+// same, all names are expired at once instead, which needs no lock (RULES 27).
+//
 // After `stop` none is sent: at teardown they would leave a process that cannot be killed (FUSE.md §5).
 
 import fs from "node:fs";
@@ -13,8 +16,10 @@ import { encodeAttributesChanged, encodeEntryChanged, encodeEpochIncrement } fro
 
 const IN_FLIGHT_MAX = 4;
 const PATIENCE_MS = 50;
-// Full: names are expired all at once, or the oldest attribute notification is dropped; attributes are asked for
-// again when their time is over.
+/** How often it is looked whether a folder has become quiet. */
+const LOOK_AGAIN_MS = 5;
+// Full: all names are expired at once, and the oldest notifications of attributes are dropped; attributes are
+// asked for again when their time is over.
 const QUEUE_MAX = 10_000;
 /** How long `stop` waits for those already handed to the kernel. */
 const STOP_WAIT_MS = 2_000;
@@ -24,10 +29,14 @@ const FINE = new Set(["ENOENT", "ENODEV", "ENOTCONN", "ECONNABORTED", "EPERM", "
 
 interface Notification {
   readonly key: string;
-  readonly kind: "entry" | "attributes";
+  /** The folder whose lock it takes; undefined for attributes, which take none. */
+  readonly folder: InodeId | undefined;
   readonly bytes: Buffer;
+  readonly since: number;
   readonly done: Promise<void>;
   readonly resolve: () => void;
+  /** The kernel knows by other means (INC_EPOCH); what was sent may stay stuck. */
+  covered: boolean;
 }
 
 /** How a notification reaches the kernel: on the pool, so that it may wait there. */
@@ -40,20 +49,23 @@ export function writeOnPool(descriptor: number): NotificationWriter {
 /** Sends notifications, each name or inode at most once in the queue. */
 export class Notifier {
   readonly #write: NotificationWriter;
+  readonly #isBusy: (folder: InodeId) => boolean;
   readonly #log: Log;
   readonly #queued = new Map<string, Notification>();
   readonly #inFlight = new Set<Notification>();
-  #epochTimer: NodeJS.Timeout | undefined;
-  #features: { expireOnly: boolean; epoch: boolean } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #features: { readonly expireOnly: boolean; readonly epoch: boolean } | undefined;
   #stopped = false;
 
-  constructor(write: NotificationWriter, log: Log) {
+  /** `isBusy`: a request in that folder is being served. */
+  constructor(write: NotificationWriter, isBusy: (folder: InodeId) => boolean, log: Log) {
     this.#write = write;
+    this.#isBusy = isBusy;
     this.#log = log;
   }
 
   /** From now on there is a kernel that remembers things. Before, nothing needs to be told. */
-  start(features: { expireOnly: boolean; epoch: boolean }): void {
+  start(features: { readonly expireOnly: boolean; readonly epoch: boolean }): void {
     this.#features = features;
   }
 
@@ -61,22 +73,20 @@ export class Notifier {
   entryChanged(parent: InodeId, name: string): Promise<void> {
     if (this.#features === undefined) return Promise.resolve();
     const bytes = encodeEntryChanged(parent, name, this.#features.expireOnly);
-    const done = this.#enqueue("entry", `${parent}/${name}`, bytes);
-    this.#watchPatience();
-    return done;
+    return this.#enqueue(`${parent}/${name}`, parent, bytes);
   }
 
   /** The inode's attributes changed; its pages stay. */
   attributesChanged(inode: InodeId): Promise<void> {
     if (this.#features === undefined) return Promise.resolve();
-    return this.#enqueue("attributes", String(inode), encodeAttributesChanged(inode));
+    return this.#enqueue(String(inode), undefined, encodeAttributesChanged(inode));
   }
 
   /** Sends none any more; those with the kernel are waited for, but not for ever. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#epochTimer);
-    for (const notification of this.#queued.values()) notification.resolve();
+    clearTimeout(this.#timer);
+    for (const { resolve } of this.#queued.values()) resolve();
     this.#queued.clear();
     const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, STOP_WAIT_MS);
@@ -84,72 +94,83 @@ export class Notifier {
     clearTimeout(timer);
   }
 
-  #enqueue(kind: Notification["kind"], key: string, bytes: Buffer): Promise<void> {
+  #enqueue(key: string, folder: InodeId | undefined, bytes: Buffer): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     const waiting = this.#queued.get(key);
     if (waiting !== undefined) return waiting.done; // not yet sent, so it covers this change as well
     const { promise: done, resolve } = Promise.withResolvers<void>();
-    this.#queued.set(key, { key, kind, bytes, done, resolve });
+    this.#queued.set(key, { key, folder, bytes, since: performance.now(), done, resolve, covered: false });
     if (this.#queued.size > QUEUE_MAX) this.#makeRoom();
     this.#sendNext();
     return done;
   }
 
   #sendNext(): void {
+    const patient = this.#features?.epoch === true;
     for (const notification of this.#queued.values()) {
-      if (this.#inFlight.size >= IN_FLIGHT_MAX) return;
-      this.#queued.delete(notification.key);
-      this.#inFlight.add(notification);
-      this.#write(notification.bytes, (error) => {
-        this.#report(error, notification);
-        this.#inFlight.delete(notification);
-        notification.resolve();
-        this.#sendNext();
-      });
+      if (this.#inFlight.size >= IN_FLIGHT_MAX) break;
+      const { folder } = notification;
+      const held = folder !== undefined && this.#isBusy(folder) && (patient || !isLate(notification));
+      if (!held) this.#send(notification);
     }
+    this.#lookAgain();
   }
 
-  #report(error: NodeJS.ErrnoException | null, { kind, key }: Notification): void {
-    if (error === null || FINE.has(error.code ?? "")) return;
-    this.#log.warn({ err: error, kind, key }, "the kernel refused a notification");
+  #send(notification: Notification): void {
+    this.#queued.delete(notification.key);
+    this.#inFlight.add(notification);
+    this.#write(notification.bytes, (error) => {
+      if (error !== null && !FINE.has(error.code ?? "")) {
+        this.#log.warn({ err: error, key: notification.key }, "the kernel refused a notification");
+      }
+      this.#inFlight.delete(notification);
+      notification.resolve();
+      if (!this.#stopped) this.#sendNext();
+    });
   }
 
-  #makeRoom(): void {
-    if (this.#features?.epoch === true) return this.#expireAllNames();
-    for (const notification of this.#queued.values()) {
-      if (notification.kind === "entry") continue;
-      this.#queued.delete(notification.key);
-      return notification.resolve();
-    }
-  }
-
-  /** Starts the clock for entry notifications that wait for a folder's lock, or behind one that does. */
-  #watchPatience(): void {
-    if (this.#features?.epoch !== true || this.#epochTimer !== undefined || this.#stopped) return;
-    const waiting = this.#waitingEntries();
-    if (waiting.length === 0) return;
-    this.#epochTimer = setTimeout(() => {
-      this.#epochTimer = undefined;
-      const stillWaiting = new Set(this.#waitingEntries());
-      if (waiting.some((notification) => stillWaiting.has(notification))) this.#expireAllNames();
-      this.#watchPatience();
-    }, PATIENCE_MS);
-    this.#epochTimer.unref();
+  /** Keeps looking while an entry notification waits, held back or in the kernel. */
+  #lookAgain(): void {
+    if (this.#timer !== undefined || this.#stopped || this.#waitingEntries().length === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#features?.epoch === true && this.#waitingEntries().some(isLate)) this.#expireAllNames();
+      this.#sendNext();
+    }, LOOK_AGAIN_MS);
   }
 
   #waitingEntries(): Notification[] {
-    return [...this.#inFlight, ...this.#queued.values()].filter(({ kind }) => kind === "entry");
+    return [...this.#inFlight, ...this.#queued.values()].filter(
+      ({ folder, covered }) => folder !== undefined && !covered,
+    );
   }
 
   /** INC_EPOCH covers every entry notification asked for up to now, sent or not. */
   #expireAllNames(): void {
     const covered = this.#waitingEntries();
-    for (const notification of covered) this.#queued.delete(notification.key);
+    for (const notification of covered) {
+      notification.covered = true;
+      this.#queued.delete(notification.key);
+    }
     this.#write(encodeEpochIncrement(), (error) => {
       if (error !== null && !FINE.has(error.code ?? "")) {
         this.#log.warn({ err: error }, "the kernel refused to expire all names");
       }
-      for (const notification of covered) notification.resolve();
+      for (const { resolve } of covered) resolve();
     });
   }
+
+  #makeRoom(): void {
+    if (this.#features?.epoch === true) this.#expireAllNames();
+    for (const notification of this.#queued.values()) {
+      if (this.#queued.size <= QUEUE_MAX) return;
+      if (notification.folder !== undefined) continue;
+      this.#queued.delete(notification.key);
+      notification.resolve();
+    }
+  }
+}
+
+function isLate({ since }: Notification): boolean {
+  return performance.now() - since >= PATIENCE_MS;
 }
