@@ -136,9 +136,10 @@ export class Exchange {
   }
 
   #addRecord(status: number): void {
-    this.record.status = status;
-    if (!this.#recorded) this.#conditions.requests.add(this.record);
+    if (this.#recorded) return;
     this.#recorded = true;
+    this.record.status = status;
+    this.#conditions.requests.add(this.record);
   }
 
   #writeHead({ status, headers, body }: Answer, dateMs: number): void {

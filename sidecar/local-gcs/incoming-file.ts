@@ -32,6 +32,7 @@ export class IncomingFile {
   }
 
   async append(bytes: Buffer): Promise<void> {
+    if (bytes.length === 0) return;
     this.digest.update(bytes);
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
@@ -52,16 +53,24 @@ export class IncomingFile {
   }
 
   async #flush(): Promise<void> {
-    const [first, ...others] = this.#gathered;
-    if (first === undefined) return;
-    const bytes = others.length === 0 ? first : Buffer.concat(this.#gathered);
     let position = this.size - this.#gatheredBytes;
+    let buffers = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position);
-      done += bytesWritten;
+    while (buffers.length > 0) {
+      const { bytesWritten } = await this.#handle.writev(buffers, position);
       position += bytesWritten;
+      buffers = without(buffers, bytesWritten);
     }
   }
+}
+
+/** What is left of `buffers` behind their first `bytes`; a write may take less than it was given. */
+function without(buffers: readonly Buffer[], bytes: number): Buffer[] {
+  let skip = bytes;
+  return buffers.flatMap((buffer) => {
+    const rest = buffer.subarray(Math.min(skip, buffer.length));
+    skip -= buffer.length - rest.length;
+    return rest.length === 0 ? [] : [rest];
+  });
 }

@@ -51,12 +51,13 @@ export async function startLocalGcs(options: LocalGcsOptions): Promise<LocalGcs>
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   const url = `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
   log.info({ url, directory: options.directory, admin: options.admin }, "local-gcs is listening");
-  const close = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     await app.close();
     await requests.idle();
     await store.close();
   };
-  return { url, port, close };
+  let stopped: Promise<void> | undefined;
+  return { url, port, close: () => (stopped ??= stop()) };
 }
 
 function createApp(store: Store, requests: Background, admin: boolean): FastifyInstance {

@@ -1,10 +1,13 @@
 // A server of its own for each test, and a client so plain that a test shows every byte of a request.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { request } from "node:http";
 import type { IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
 import { createLog } from "../telemetry/log.ts";
 import { startLocalGcs, type LocalGcs } from "./server.ts";
@@ -88,6 +91,32 @@ export async function session(
   const server = await startLocalGcs({ directory, port: 0, host: "127.0.0.1", buckets: ["bkt"], admin, log });
   t.teardown(() => server.close());
   return Object.assign(new Client(server.url), { server });
+}
+
+export interface ServerProcess extends Client {
+  readonly pid: number;
+  /** Ends the process as a power cut would end it. */
+  kill(): Promise<void>;
+}
+
+/** A server in a process of its own; rejects with what it printed if it does not start. */
+export async function spawnServer(t: ExecutionContext, directory: string): Promise<ServerProcess> {
+  const entry = fileURLToPath(new URL("serve.ts", import.meta.url));
+  const child = spawn(process.execPath, [entry, directory, "--bucket", "bkt"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  t.teardown(kill);
+  const complaints: Buffer[] = [];
+  child.stderr.on("data", (chunk: Buffer) => complaints.push(chunk));
+  const [line] = (await Promise.race([once(child.stdout, "data"), ended])) as [Buffer | number | null];
+  if (!Buffer.isBuffer(line)) throw new Error(Buffer.concat(complaints).toString("utf8"));
+  const { url } = JSON.parse(line.toString("utf8")) as { url: string };
+  return Object.assign(new Client(url), { pid: child.pid ?? 0, kill });
 }
 
 export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
