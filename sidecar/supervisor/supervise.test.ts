@@ -1,0 +1,285 @@
+// Supervisor and worker as real processes on a real mount point.
+
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+import test, { type ExecutionContext } from "ava";
+
+import type { MountOptions } from "../config/mount-options.ts";
+import type { WorkerFixture } from "./fixtures/worker.ts";
+import { mountsAt } from "./mount-table.ts";
+import { unmountDirectory } from "./unmount.ts";
+
+const run = promisify(execFile);
+
+function temporaryFolder(t: ExecutionContext): string {
+  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "sidemount supervised-")));
+  t.teardown(() => {
+    for (let times = 0; times < 3; times++) spawnSync("umount", ["-l", folder], { stdio: "ignore" });
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+interface Started {
+  readonly supervisor: ChildProcess;
+  /** Resolves when mounted; rejects with the reason if not. */
+  readonly ready: Promise<void>;
+  readonly exit: Promise<number | null>;
+  readonly workerPid: () => number;
+  readonly log: () => string;
+}
+
+interface Settings extends WorkerFixture {
+  options?: Partial<MountOptions>;
+}
+
+function start(t: ExecutionContext, directory: string, { options, ...fixture }: Settings = {}): Started {
+  const mountOptions = {
+    bucket: "photos",
+    prefix: "2024/",
+    directory,
+    readOnly: false,
+    allowOther: true,
+    drainTimeoutMs: 5000,
+    ...options,
+  };
+  const supervisor = spawn(
+    process.execPath,
+    [path.join(import.meta.dirname, "fixtures/supervisor.ts"), JSON.stringify(mountOptions)],
+    {
+      stdio: ["ignore", "pipe", "inherit", "ipc"],
+      env: { ...process.env, WORKER_FIXTURE: JSON.stringify(fixture) },
+    },
+  );
+  const workerPid = () =>
+    Number(fs.readFileSync(`/proc/${supervisor.pid}/task/${supervisor.pid}/children`, "utf8").trim());
+  t.teardown(() => supervisor.kill("SIGKILL")); // a worker that lost its supervisor ends by itself
+  let output = "";
+  supervisor.stdout?.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
+  const ready = once(supervisor, "message").then(([message]) => {
+    if (message !== "ready") throw Object.assign(new Error(), message);
+  });
+  ready.catch(() => {});
+  const exit = once(supervisor, "exit").then(([code]) => code as number | null);
+  return { supervisor, ready, exit, workerPid, log: () => output };
+}
+
+async function until(what: () => boolean, limitMs = 5000): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!what()) {
+    if (Date.now() > end) throw new Error("it did not happen in time");
+    await delay(20);
+  }
+}
+
+const typesAt = (directory: string) => mountsAt(directory).map(({ type }) => type);
+
+test("a supervised mount serves files, shows what it is, and ends in good order on SIGTERM", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, ready, exit } = start(t, directory);
+  await ready;
+  t.deepEqual(typesAt(directory), ["tmpfs", "fuse.sidemount"]);
+  t.is(mountsAt(directory)[1]?.source, "sidemount:photos/2024");
+  await writeFile(path.join(directory, "file"), "content");
+  t.is(await readFile(path.join(directory, "file"), "utf8"), "content");
+  supervisor.kill("SIGTERM");
+  t.is(await exit, 0);
+  t.deepEqual(mountsAt(directory), []);
+  t.deepEqual(await readdir(directory), []);
+});
+
+test("RULES 31: below the mount lies a folder that refuses writes, until the worker has ended", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, ready, exit } = start(t, directory, { exitAfterMs: 700 });
+  await ready;
+  supervisor.kill("SIGTERM");
+  await until(() => typesAt(directory).length === 1);
+  await t.throwsAsync(writeFile(path.join(directory, "late"), "x"), { code: "EROFS" });
+  t.is(await exit, 0);
+  t.deepEqual(mountsAt(directory), []);
+});
+
+test("what is still owed at the end makes exit code 75", async (t) => {
+  const { supervisor, ready, exit } = start(t, temporaryFolder(t), { owed: 2 });
+  await ready;
+  supervisor.kill("SIGTERM");
+  t.is(await exit, 75);
+});
+
+test("a second signal hurries a slow drain", async (t) => {
+  const { supervisor, ready, exit } = start(t, temporaryFolder(t), { drainMs: 20_000 });
+  await ready;
+  supervisor.kill("SIGTERM");
+  await delay(300);
+  t.is(supervisor.exitCode, null);
+  const since = performance.now();
+  supervisor.kill("SIGINT");
+  t.is(await exit, 0);
+  t.true(performance.now() - since < 3000);
+});
+
+test("a mount in use is taken from its users", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, ready, exit } = start(t, directory);
+  await ready;
+  const user = spawn("sleep", ["60"], { cwd: directory });
+  t.teardown(() => user.kill("SIGKILL"));
+  await once(user, "spawn");
+  supervisor.kill("SIGTERM");
+  t.is(await exit, 0);
+  t.deepEqual(mountsAt(directory), []);
+});
+
+test("signals for the whole group are left to the supervisor", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, ready, exit, workerPid } = start(t, directory);
+  await ready;
+  process.kill(workerPid(), "SIGINT");
+  process.kill(workerPid(), "SIGTERM");
+  await delay(100);
+  t.true((await stat(directory)).isDirectory());
+  supervisor.kill("SIGTERM");
+  t.is(await exit, 0);
+});
+
+test("a worker that dies ends the mount with exit code 1, and nobody hangs", async (t) => {
+  const directory = temporaryFolder(t);
+  const { ready, exit, workerPid } = start(t, directory);
+  await ready;
+  await writeFile(path.join(directory, "slow-read-20000"), "x");
+  const reader = run("cat", [path.join(directory, "slow-read-20000")]);
+  await delay(200);
+  process.kill(workerPid(), "SIGKILL");
+  await t.throwsAsync(reader, { message: /not connected|aborted|Input\/output|No such device/ });
+  t.is(await exit, 1);
+  t.deepEqual(mountsAt(directory), []);
+});
+
+test("when the supervisor is killed the worker takes the mount away", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, ready, workerPid } = start(t, directory);
+  await ready;
+  const worker = workerPid();
+  supervisor.kill("SIGKILL");
+  await until(() => mountsAt(directory).length === 0 && !fs.existsSync(`/proc/${worker}`));
+  t.pass();
+});
+
+test("what a killed supervisor and worker left is removed by the next start, which says so", async (t) => {
+  const directory = temporaryFolder(t);
+  const first = start(t, directory);
+  await first.ready;
+  const worker = first.workerPid();
+  process.kill(worker, "SIGSTOP"); // so that it cannot clean up
+  first.supervisor.kill("SIGKILL");
+  await first.exit;
+  process.kill(worker, "SIGKILL");
+  await until(() => !fs.existsSync(`/proc/${worker}`));
+  t.deepEqual(typesAt(directory), ["tmpfs", "fuse.sidemount"]);
+  await t.throwsAsync(stat(directory), { code: "ENOTCONN" });
+
+  const second = start(t, directory);
+  await second.ready;
+  t.regex(second.log(), /a dead mount was left here and is removed/);
+  t.deepEqual(typesAt(directory), ["tmpfs", "fuse.sidemount"]);
+  second.supervisor.kill("SIGTERM");
+  t.is(await second.exit, 0);
+});
+
+test("`sidemount unmount` stops the process that serves the folder, or removes what a dead one left", async (t) => {
+  const directory = temporaryFolder(t);
+  const { ready, exit } = start(t, directory);
+  await ready;
+  await unmountDirectory(directory);
+  t.is(await exit, 0);
+  t.deepEqual(mountsAt(directory), []);
+  await t.throwsAsync(unmountDirectory(directory), {
+    name: "MountRefused",
+    message: /nothing is mounted at/,
+  });
+
+  spawnSync("mount", ["-t", "tmpfs", "something", directory]);
+  await t.throwsAsync(unmountDirectory(directory), {
+    name: "MountRefused",
+    message: /is not ours to unmount/,
+  });
+  t.is(typesAt(directory).length, 1);
+});
+
+test("a mount point that is missing, a file, in use or mounted is refused, each in one sentence", async (t) => {
+  const parent = temporaryFolder(t);
+  const attempt = async (name: string, message: RegExp) => {
+    const { ready, exit } = start(t, path.join(parent, name));
+    const error: unknown = await ready.catch((reason: unknown) => reason);
+    t.like(error, { refused: "MountRefused" });
+    t.regex((error as Error).message, message);
+    t.truthy((error as { remedy?: string }).remedy);
+    t.is(await exit, 1);
+  };
+  fs.writeFileSync(path.join(parent, "file"), "");
+  fs.mkdirSync(path.join(parent, "full"));
+  fs.writeFileSync(path.join(parent, "full", "one"), "");
+  fs.mkdirSync(path.join(parent, "other"));
+  fs.symlinkSync("circle", path.join(parent, "circle"));
+  spawnSync("mount", ["-t", "tmpfs", "something", path.join(parent, "other")]);
+  t.teardown(() => spawnSync("umount", ["-l", path.join(parent, "other")]));
+  await Promise.all([
+    attempt("missing", /missing does not exist/),
+    attempt("missing/below", /below does not exist/),
+    attempt("file", /file is not a folder/),
+    attempt("full", /full is not empty; mounting there would hide "one"/),
+    attempt("other", /other is already a mount point \(tmpfs from something\)/),
+    attempt("circle", /leads in a circle/),
+  ]);
+});
+
+test("a folder that is already served is refused with the process that serves it", async (t) => {
+  const directory = temporaryFolder(t);
+  const link = path.join(temporaryFolder(t), "link");
+  fs.symlinkSync(directory, link);
+  const first = start(t, directory);
+  await first.ready;
+  const second = start(t, link);
+  await t.throwsAsync(second.ready, {
+    message: `${directory} is already mounted by process ${first.supervisor.pid}`,
+  });
+  t.is(await second.exit, 1);
+  t.true((await stat(directory)).isDirectory());
+  first.supervisor.kill("SIGTERM");
+  t.is(await first.exit, 0);
+});
+
+test("a worker that cannot serve ends the start with its reason and exit code, and nothing is mounted", async (t) => {
+  const directory = temporaryFolder(t);
+  const { ready, exit } = start(t, directory, { failAtStart: true });
+  const error: unknown = await ready.catch((reason: unknown) => reason);
+  t.like(error, { refused: "WorkerFailed", message: "the bucket does not exist", remedy: "Create it." });
+  t.is(await exit, 3);
+  t.deepEqual(mountsAt(directory), []);
+});
+
+test("a start can be stopped before it is ready", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, exit, workerPid } = start(t, directory, { neverReady: true });
+  await until(() => workerPid() > 0, 20_000);
+  supervisor.kill("SIGTERM");
+  t.is(await exit, 0);
+  t.deepEqual(mountsAt(directory), []);
+});
+
+test("a read-only mount refuses writes", async (t) => {
+  const directory = temporaryFolder(t);
+  const { supervisor, ready, exit } = start(t, directory, { options: { readOnly: true, prefix: "" } });
+  await ready;
+  t.is(mountsAt(directory)[1]?.source, "sidemount:photos");
+  await t.throwsAsync(writeFile(path.join(directory, "file"), "x"), { code: "EROFS" });
+  supervisor.kill("SIGTERM");
+  t.is(await exit, 0);
+});
