@@ -1,6 +1,6 @@
 // What a web server does with files: ranges, conditional requests, many small pictures. Items 14 and 15.
 
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stage } from "../demo/stage.ts";
 import { BucketApi } from "./bucket-api.ts";
@@ -21,7 +21,7 @@ export const serving: Group = {
       id: "B.3-14",
       title: "a thousand bytes from the middle of 200 MB come without the other 200 MB",
       expected:
-        "206, right bytes, first byte in under 10 s, at most 4 MB fetched, also after it has been quiet",
+        "206, right bytes, first byte in under 10 s; at most 1 MB fetched for each, also when it has been quiet",
       run: middleOfALargeObject,
     },
     {
@@ -41,15 +41,7 @@ export const serving: Group = {
 
 async function middleOfALargeObject(stage: Stage): Promise<string> {
   const bucket = new BucketApi(stage);
-  // Different everywhere, so that bytes from a wrong place are noticed.
-  const content = Buffer.alloc(200 * MB);
-  for (let at = 0, block = 0; at < content.length; at += 32, block += 1) {
-    createHash("sha256")
-      .update(String(block >> 8))
-      .digest()
-      .copy(content, at);
-    content.writeUInt32LE(block, at);
-  }
+  const content = randomBytes(200 * MB);
   await bucket.write("film.pdf", content);
 
   const asked = [1_000_000, 150_000_000, 199_999_000].map((start) => ({ start, end: start + 999 }));
@@ -68,7 +60,7 @@ async function middleOfALargeObject(stage: Stage): Promise<string> {
   );
   const fetched = requests.reduce((sum, { responseBytes }) => sum + responseBytes, 0);
   holds(slowest < 10_000, `the slowest first byte took ${Math.round(slowest)} ms`);
-  holds(fetched < 4 * MB * asked.length, `${fetched} bytes were fetched for ${asked.length} ranges`);
+  holds(fetched <= MB * asked.length, `${fetched} bytes were fetched for ${asked.length} ranges`);
 
   const begin = performance.now();
   await viewWhole(addressOf(stage, "film.pdf"), content);
