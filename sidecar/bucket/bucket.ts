@@ -76,7 +76,7 @@ export interface UploadOptions {
   readonly session?: UploadSession | undefined;
   /** Called once the session exists, before any byte is sent; awaited. Only for uploads above the single-request size. */
   readonly onSession?: (session: UploadSession) => Promise<void> | void;
-  /** Called with the number of bytes the bucket has confirmed so far. */
+  /** Called with the number of bytes the bucket has confirmed so far: after a break, and at the end. */
   readonly onProgress?: (bytes: number) => void;
   /**
    * Identifies this very write (RULES 4): stored as metadata `sidemount-op`. If the insert answers 412 and the
@@ -116,7 +116,7 @@ export interface Bucket {
   /**
    * The stored bytes of exactly this version, in chunks as they arrive; never a mix of versions. A connection
    * lost midway is resumed from the last byte received. Ends short only by throwing. `not-found` when the
-   * version is gone.
+   * version is gone. `checksum` comes after the last byte of a whole object: discard what was received.
    */
   read(
     object: { name: string; generation: Generation; size: number; crc32c: number },
@@ -147,7 +147,8 @@ export interface Bucket {
 
   /**
    * Renames atomically: `moveTo`, or copy + delete where `moveTo` is refused. `not-found` when the source
-   * version is gone, `precondition-failed` when the destination is not as expected.
+   * version is gone, `precondition-failed` when the destination is not as expected. `unavailable` with `uncertain`
+   * when an answer was lost and nobody can tell whose rename it was (RULES 5).
    */
   move(
     source: { name: string; generation: Generation },

@@ -13,13 +13,20 @@ export interface Version {
 }
 
 /** Copies exactly this version, live or not. */
-export function copy(
+export async function copy(
   requests: Requests,
   source: Version,
   destination: string,
   expected: Expected,
 ): Promise<Dated<ObjectInfo>> {
-  return rewrite(requests, source, { sourceGeneration: source.generation }, destination, expected);
+  try {
+    return await rewrite(requests, source, { sourceGeneration: source.generation }, destination, expected);
+  } catch (error) {
+    if (!isBucketError(error, "precondition-failed") || !error.uncertain) throw error;
+    const copied = await findCopy(requests, source, destination, expected);
+    if (copied === undefined) throw error;
+    return copied;
+  }
 }
 
 /** Copies this version if it is the live one; `precondition-failed` also when it is not. */
@@ -51,28 +58,21 @@ async function rewrite(
   const path = `${requests.objectPath(source.name)}/rewriteTo/b/${encodeSegment(requests.bucket)}/o/${encodeSegment(destination)}`;
   const fields = `done,totalBytesRewritten,rewriteToken,resource(${objectFields})`;
   const conditions = { ...pin, ifGenerationMatch: generationMatch(expected), projection: "noAcl", fields };
-  try {
-    for (let rewriteToken: string | undefined; ;) {
-      const { value: progress, dateMs } = await requests.ask(
-        {
-          operation: "copy",
-          about: `copy of ${JSON.stringify(source.name)} to ${JSON.stringify(destination)}`,
-          method: "POST",
-          path: path + encodeQuery({ ...conditions, rewriteToken }),
-          body: () => ({ length: 0, content: Buffer.alloc(0) }), // none: the source's metadata is kept
-        },
-        budget,
-        decodeProgress,
-      );
-      if (progress.object !== undefined) return { value: progress.object, dateMs };
-      budget.reached(progress.totalBytesRewritten);
-      rewriteToken = progress.rewriteToken;
-    }
-  } catch (error) {
-    if (!isBucketError(error, "precondition-failed") || !error.uncertain) throw error;
-    const copied = await copyOf(requests, source, destination, expected);
-    if (copied === undefined) throw error;
-    return copied;
+  for (let rewriteToken: string | undefined; ;) {
+    const { value: progress, dateMs } = await requests.ask(
+      {
+        operation: "copy",
+        about: `copy of ${JSON.stringify(source.name)} to ${JSON.stringify(destination)}`,
+        method: "POST",
+        path: path + encodeQuery({ ...conditions, rewriteToken }),
+        body: () => ({ length: 0, content: Buffer.alloc(0) }), // none: the source's metadata is kept
+      },
+      budget,
+      decodeProgress,
+    );
+    if (progress.object !== undefined) return { value: progress.object, dateMs };
+    budget.reached(progress.totalBytesRewritten);
+    rewriteToken = progress.rewriteToken;
   }
 }
 
@@ -85,9 +85,11 @@ function decodeProgress(json: unknown): Progress {
   };
 }
 
-// After a lost answer. A copy has no operation id of its own, it carries its source's; whoever made an equal one
-// made the one that was asked for.
-async function copyOf(
+/**
+ * A copy of `source` that has come to `destination`, after a lost answer. A copy has no operation id of its own, it
+ * carries its source's: this one may be someone else's, which makes no difference to who wanted a copy.
+ */
+export async function findCopy(
   requests: Requests,
   source: Version,
   destination: string,

@@ -84,6 +84,19 @@ test("names with hostile characters come back as they were given", async (t) => 
   t.deepEqual(listed, inByteOrder.map(String));
 });
 
+test("attributes with hostile characters come back as they were given", async (t) => {
+  const { bucket } = await gcs().session(t);
+  const metadata = { ключ: "ünï\r\ncode \u{1F98A}", "k--\r\n": '"\\' };
+  for (const size of [10, 9_000_000]) {
+    const properties = { contentType: 'text/plain; charset="ütf\r\n"', metadata };
+    const name = `o${size}`;
+    await bucket.insert(name, bytesSource(Buffer.alloc(size)), "absent", properties, { operationId: "m:1" });
+    const { value } = await bucket.stat(name);
+    t.is(value?.contentType, properties.contentType);
+    t.deepEqual(value?.metadata, { ...metadata, "sidemount-op": "m:1" });
+  }
+});
+
 test("a name that is not valid Unicode is refused before it is sent", async (t) => {
   const error = await t.throwsAsync(bucketAt(t, "http://127.0.0.1:9").stat("a\ud800"));
   t.true(isBucketError(error, "invalid"));

@@ -44,7 +44,7 @@ export async function insert(
       ...encodeProperties(properties, options.operationId),
       crc32c: encodeCrc32c(source.crc32c),
     },
-    contentType: properties.contentType ?? "application/octet-stream",
+    contentType: headerSafe(properties.contentType),
   };
   try {
     const written =
@@ -59,6 +59,11 @@ export async function insert(
     options.onProgress?.(size);
     return own;
   }
+}
+
+// The type that counts is in the resource; beside it, the request has to name one in a header of its own.
+function headerSafe(contentType = ""): string {
+  return /^[\x20-\x7e]+$/.test(contentType) ? contentType : "application/octet-stream";
 }
 
 async function insertInOneRequest(

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from "ava";
 
 import { isBucketError } from "./errors.ts";
 import { sharedLocalGcs, type Session } from "./local-gcs.fixture.ts";
-import { bytesSource, collect } from "./service.fixture.ts";
+import { bucketAt, bytesSource, collect } from "./service.fixture.ts";
 
 const gcs = sharedLocalGcs(test);
 
@@ -100,6 +100,48 @@ test("a rename that may not remove its source leaves nothing new behind", async 
   t.is(await textOf(session, "a"), "a");
   t.is(await textOf(session, "b"), undefined);
 });
+
+test("RULES 5: of two that rename one object by copy and removal, one gets it and the other knows that it did not", async (t) => {
+  const session = await gcs().session(t);
+  await session.faults({ method: "storage.objects.move", action: "return-403" });
+  const { bucket } = session;
+  const rival = bucketAt(t, gcs().url, { bucket: bucket.name });
+  for (let round = 0; round < 20; round += 1) {
+    const job = await write(session, `job-${round}`);
+    const claims = await Promise.allSettled([
+      bucket.move(job, `one/${round}`, "absent"),
+      rival.move(job, `two/${round}`, "absent"),
+    ]);
+    const won = claims.flatMap((claim) => (claim.status === "fulfilled" ? [claim.value.value.name] : []));
+    t.is(won.length, 1);
+    const left = (await bucket.list({ prefix: "" })).objects.map(({ name }) => name);
+    t.deepEqual(left, won);
+    t.true(await bucket.remove(won[0]!, (await bucket.stat(won[0]!)).value!.generation));
+    for (const claim of claims) {
+      if (claim.status === "rejected") t.true(isBucketError(claim.reason, "not-found"), String(claim.reason));
+    }
+  }
+});
+
+for (const method of ["storage.objects.rewrite", "storage.objects.delete"]) {
+  test(`RULES 5: copy and removal, answer of ${method} lost: unknown, and done for a mount that is alone`, async (t) => {
+    for (const soleWriter of [false, true]) {
+      const session = await gcs().session(t, { soleWriter });
+      await session.faults(
+        { method: "storage.objects.move", action: "return-403" },
+        { method, action: "lost-answer", count: 1 },
+      );
+      const move = session.bucket.move(await write(session, "a"), "b", "absent");
+      if (soleWriter) {
+        await move;
+        t.is(await textOf(session, "a"), undefined);
+      } else {
+        await fails(t, move, "unavailable");
+      }
+      t.is(await textOf(session, "b"), "a", "nothing is lost either way");
+    }
+  });
+}
 
 test("RULES 5: after a lost answer a source that is gone may have been taken by another: unknown", async (t) => {
   const session = await gcs().session(t);

@@ -5,11 +5,11 @@
 // same work by renaming must never both believe that they got it.
 
 import type { Dated, Expected, ObjectInfo } from "./bucket.ts";
-import { copyLive, type Version } from "./copy.ts";
+import { copyLive, findCopy, type Version } from "./copy.ts";
 import { BucketError, isBucketError } from "./errors.ts";
 import { encodeQuery, encodeSegment } from "./names.ts";
 import { decodeObject, generationMatch, objectFields } from "./objects.ts";
-import { remove } from "./remove.ts";
+import { removeVersion } from "./remove.ts";
 import type { Requests } from "./requests.ts";
 import { stat } from "./stat.ts";
 
@@ -84,35 +84,58 @@ export class Mover {
     const left = await stat(this.#requests, source.name);
     if (left.value?.generation === source.generation) throw error; // not moved, by anyone
     const { value: arrived, dateMs } = await stat(this.#requests, destination);
-    if (arrived !== undefined && arrived.generation === expected) throw gone(error); // nothing came to the destination
+    if (arrived !== undefined && arrived.generation === expected) throw gone(error, false); // nothing came
     if (this.#soleWriter && arrived !== undefined && arrived.generation > source.generation) {
       return { value: arrived, dateMs };
     }
-    throw new BucketError(
-      "unavailable",
-      `${error.message} – after a lost answer: whether it was moved is unknown`,
-      {
-        status: error.status,
-        uncertain: true,
-        cause: error,
-      },
-    );
+    throw unknown(error);
   }
 
   async #copyAndRemove(source: Version, destination: string, expected: Expected): Promise<Dated<ObjectInfo>> {
     const copied = await this.#copy(source, destination, expected);
-    try {
-      await remove(this.#requests, source.name, source.generation);
-    } catch (error) {
-      // Replaced by someone meanwhile: as if they had written after the rename.
-      if (isBucketError(error, "precondition-failed")) return copied;
-      // A rename that may not remove its source leaves nothing new behind.
-      if (isBucketError(error, "forbidden", "retained") && expected === "absent") {
-        await remove(this.#requests, destination, copied.value.generation);
-      }
-      throw error;
+    const failure = await this.#removeSource(source);
+    if (failure === undefined) return copied;
+    if (failure.kind === "not-found") {
+      if (failure.uncertain && !this.#soleWriter) throw unknown(failure);
+      // What the copy replaced cannot be brought back: it is as good as renamed.
+      if (failure.uncertain || expected !== "absent") return copied;
     }
-    return copied;
+    // Never while the source may yet be removed: the copy is then all there is.
+    if (
+      !failure.uncertain &&
+      expected === "absent" &&
+      isBucketError(failure, "not-found", "forbidden", "retained")
+    ) {
+      await this.#undo(destination, copied.value);
+    }
+    throw failure;
+  }
+
+  /** Why the source that was copied could not be removed, by us: someone may have renamed it at the same time. */
+  async #removeSource(source: Version): Promise<BucketError | undefined> {
+    const about = `move of ${JSON.stringify(source.name)}`;
+    try {
+      const removal = await removeVersion(this.#requests, source.name, source.generation);
+      if (removal === "removed") return undefined;
+      return new BucketError("not-found", `${about}: it was taken meanwhile`, {
+        uncertain: removal === "taken",
+      });
+    } catch (error) {
+      if (!isBucketError(error)) throw error;
+      return error.kind === "precondition-failed" ? gone(error) : error;
+    }
+  }
+
+  /** A rename that failed leaves nothing new behind. */
+  async #undo(destination: string, { generation }: ObjectInfo): Promise<void> {
+    try {
+      await removeVersion(this.#requests, destination, generation);
+    } catch (err) {
+      this.#requests.log.warn(
+        { object: destination, generation, err },
+        "the copy of a failed rename was left behind",
+      );
+    }
   }
 
   async #copy(source: Version, destination: string, expected: Expected): Promise<Dated<ObjectInfo>> {
@@ -120,7 +143,11 @@ export class Mover {
       return await copyLive(this.#requests, source, destination, expected);
     } catch (error) {
       if (!isBucketError(error, "precondition-failed")) throw error;
-      throw await this.#refusal(error, source);
+      if (!error.uncertain) throw await this.#refusal(error, source);
+      // An equal object there may be that of another who renames the same source to the same name.
+      const copied = this.#soleWriter && (await findCopy(this.#requests, source, destination, expected));
+      if (!copied) throw unknown(error);
+      return copied;
     }
   }
 }
@@ -133,10 +160,19 @@ function cannotMove(error: unknown): boolean {
   );
 }
 
-function gone(error: BucketError): BucketError {
+function gone(error: BucketError, uncertain = error.uncertain): BucketError {
   return new BucketError("not-found", `${error.message} – the source version is gone`, {
     status: error.status,
     reason: error.reason,
+    uncertain,
     cause: error,
   });
+}
+
+function unknown(error: BucketError): BucketError {
+  return new BucketError(
+    "unavailable",
+    `${error.message} – after a lost answer: whether it was moved is unknown`,
+    { status: error.status, uncertain: true, cause: error },
+  );
 }

@@ -112,7 +112,7 @@ test("giving up one of two slow downloads ends it at once and leaves the other a
   const half = Buffer.alloc(100_000, 1);
   const service = await serve(t, (_, response) => {
     response.writeHead(200, { "content-length": 200_000 }).write(half);
-    const timer = setTimeout(() => response.end(half), 600);
+    const timer = setTimeout(() => response.end(half), 3_000);
     response.on("close", () => clearTimeout(timer));
   });
   const object = { name: "a", generation: 7n, size: 200_000, crc32c: crc32cOf(Buffer.alloc(200_000, 1)) };
@@ -121,10 +121,11 @@ test("giving up one of two slow downloads ends it at once and leaves the other a
   const started = Date.now();
   const first = collect(bucket.read(object, { signal: giveUp.signal }));
   const second = collect(bucket.read(object));
+  second.catch(() => {}); // awaited below
   setTimeout(() => giveUp.abort(), 200);
   const error = await t.throwsAsync(first);
   t.true(isBucketError(error, "aborted"));
-  t.true(Date.now() - started < 400);
+  t.true(Date.now() - started < 2_500);
   t.is((await second).length, 200_000);
   t.is(service.asked.length, 2, "the other download was not even interrupted");
 });

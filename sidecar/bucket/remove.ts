@@ -5,11 +5,23 @@ import { isBucketError } from "./errors.ts";
 import { encodeQuery } from "./names.ts";
 import type { Requests } from "./requests.ts";
 
+/** `taken`: gone after a try whose answer was lost, by that try or by someone else. */
+export type Removal = "removed" | "absent" | "taken";
+
+/** True if it was there, false if nothing is there any more. */
+export async function remove(requests: Requests, name: string, generation: Generation): Promise<boolean> {
+  return (await removeVersion(requests, name, generation)) !== "absent";
+}
+
 /**
  * Guarded by ifGenerationMatch, not addressed by `generation`: in a bucket with versioning the latter would delete
  * the version for good, and a version that is not live any more too.
  */
-export async function remove(requests: Requests, name: string, generation: Generation): Promise<boolean> {
+export async function removeVersion(
+  requests: Requests,
+  name: string,
+  generation: Generation,
+): Promise<Removal> {
   try {
     await requests.ask(
       {
@@ -21,10 +33,9 @@ export async function remove(requests: Requests, name: string, generation: Gener
       requests.metadataBudget(),
       () => undefined,
     );
-    return true;
+    return "removed";
   } catch (error) {
     if (!isBucketError(error, "not-found")) throw error;
-    // Gone after a try whose answer was lost: that try has done it.
-    return error.uncertain;
+    return error.uncertain ? "taken" : "absent";
   }
 }

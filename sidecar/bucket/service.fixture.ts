@@ -28,17 +28,20 @@ export async function serve(
   handle: (request: IncomingMessage, response: ServerResponse, count: number) => unknown,
 ): Promise<Service> {
   const asked: Asked[] = [];
+  const failures: unknown[] = [];
   const server = createServer((request, response) => {
     asked.push({ method: request.method ?? "", url: request.url ?? "", headers: request.headers });
-    void Promise.resolve(handle(request, response, asked.length)).catch((error: unknown) =>
-      t.fail(String(error)),
-    );
+    void Promise.resolve(handle(request, response, asked.length)).catch((error: unknown) => {
+      if (request.errored === null) failures.push(error); // a client that gives up is no fault
+      response.destroy();
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.teardown(() => {
     server.close();
     server.closeAllConnections();
+    if (failures.length > 0) throw new AggregateError(failures, String(failures[0]));
   });
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
 }

@@ -5,6 +5,9 @@ import { connectionError } from "./connection-error.ts";
 
 // Our own timer rather than the connection pool's: that one ticks once a second and does not see requests that
 // still wait for a connection.
+// Beyond this Node's timers fire at once.
+const longestTimerMs = 2 ** 31 - 1;
+
 export class Watch {
   readonly #about: string;
   readonly #limitMs: number;
@@ -19,7 +22,7 @@ export class Watch {
     this.#about = about;
     this.#limitMs = limitMs;
     this.#outer = outer;
-    this.#timer = setTimeout(this.#onTime, limitMs);
+    this.#timer = setTimeout(this.#onTime, Math.min(limitMs, longestTimerMs));
     if (outer?.aborted) this.#onAbort();
     outer?.addEventListener("abort", this.#onAbort, { once: true });
   }
