@@ -44,6 +44,8 @@ export class Exchange {
     this.record = record;
     this.#conditions = conditions;
     response.once("close", () => this.#gone.abort());
+    // Reported to whoever writes; nobody else needs to hear of it.
+    response.on("error", () => undefined);
   }
 
   /** The request's body. `position` is where in the object its first byte belongs. */
@@ -136,13 +138,14 @@ export class Exchange {
   }
 
   #addRecord(status: number): void {
-    if (this.#recorded) return;
+    if (!this.response.headersSent) this.record.status = status;
+    if (!this.#recorded) this.#conditions.requests.add(this.record);
     this.#recorded = true;
-    this.record.status = status;
-    this.#conditions.requests.add(this.record);
   }
 
   #writeHead({ status, headers, body }: Answer, dateMs: number): void {
+    // An answer that failed before its first byte leaves nothing to the one that says so.
+    for (const name of this.response.getHeaderNames()) this.response.removeHeader(name);
     this.response.statusCode = status;
     this.response.sendDate = false;
     this.response.setHeader("date", new Date(dateMs).toUTCString());
@@ -160,9 +163,14 @@ export class Exchange {
     const bytes = Buffer.from(body.kind === "json" ? JSON.stringify(body.value) : body.text);
     this.response.setHeader("content-length", bytes.length);
     if (this.request.method === "HEAD") return void this.response.end();
-    this.record.responseBytes += bytes.length;
-    await this.#conditions.link.carry("down", bytes.length);
-    this.response.end(bytes);
+    // A fault that is to strike within an upload does not strike its answer.
+    const pieces = this.request.method === "GET" ? this.#untilFault(bytes, 0) : [bytes];
+    for await (const piece of pieces) {
+      this.record.responseBytes += piece.length;
+      await this.#conditions.link.carry("down", piece.length);
+      this.response.write(piece);
+    }
+    this.response.end();
   }
 
   async #sendFile(file: FileBody): Promise<void> {

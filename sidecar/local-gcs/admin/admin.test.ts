@@ -79,6 +79,21 @@ test("a broken stream delivers what it promised and then ends early", async (t) 
   t.like(read, { status: 200, responseBytes: 300 * 1024 });
 });
 
+test("listings and metadata can stall and break too", async (t) => {
+  const gcs = await session(t, { admin: true });
+  await gcs.put("x", "");
+  const rule = { method: "storage.objects.get", count: 1 };
+  await faults(gcs, { ...rule, action: "stall-for-0.2s" });
+  const from = performance.now();
+  t.is((await gcs.get(objectPath("x"))).status, 200);
+  t.true(performance.now() - from >= 190);
+  await faults(gcs, { ...rule, action: "return-broken-stream" });
+  await t.throwsAsync(gcs.get(objectPath("x")));
+  await faults(gcs, { ...rule, action: "return-503-after-0K" });
+  t.like(await gcs.media("x").catch(() => undefined), { status: 200 });
+  t.like((await gcs.get(objectPath("x"))).json, { error: { code: 503 } });
+});
+
 test("an upload that fails midway leaves its session with what had arrived", async (t) => {
   const gcs = await session(t, { admin: true });
   const path = await gcs.startUpload("x");

@@ -13,6 +13,9 @@ const maxPageSize = 1000;
 export function listObjects(store: Store, call: Call): Answer {
   const { query, bucket } = call;
   store.buckets.get(bucket);
+  for (const parameter of ["matchGlob", "filter", "softDeleted"]) {
+    if (query.has(parameter)) throw invalid(`This server cannot list by ${parameter}.`);
+  }
   const wanted = integerParameter(query, "maxResults") ?? maxPageSize;
   if (wanted < 0) throw invalid(`Invalid value for maxResults: ${wanted}`);
   const page = listPage(store.objects, {
