@@ -195,7 +195,7 @@ class Supervision {
   async #patienceEnds(): Promise<undefined> {
     const { drainTimeoutMs } = this.#options.mountOptions;
     // Before anything was mounted there is little to drain.
-    const limitMs = this.#mounted === undefined ? HURRY_MS : drainTimeoutMs + DRAIN_GRACE_MS;
+    const limitMs = DRAIN_GRACE_MS + (this.#mounted === undefined ? 0 : drainTimeoutMs);
     const hurry = this.#hurried.promise.then(() => delay(HURRY_MS, undefined, { ref: false }));
     await Promise.race([hurry, delay(limitMs, undefined, { ref: false })]);
     return undefined;

@@ -195,18 +195,20 @@ test("RULES 27: entry notifications stuck behind slow look-ups end, and other lo
   const mount = await memoryMount(t, { validMs: 60_000 });
   await fs.writeFile(mount.path("other"), "");
   const slow = Array.from({ length: 3 }, (_, index) =>
-    fs.stat(mount.path(`slow-lookup-1500-${index}`)).catch(() => "absent"),
+    fs.stat(mount.path(`slow-lookup-30000-${index}`)).catch(() => "absent"),
   );
   await delay(100);
   const start = performance.now();
   const told = Array.from({ length: 10 }, (_, index) =>
-    mount.ask({ ask: "entryChanged", name: `slow-lookup-1500-${index}` }),
+    mount.ask({ ask: "entryChanged", name: `slow-lookup-30000-${index}` }),
   );
   await Promise.all([...told, mount.ask({ ask: "entryChanged", name: "other" })]);
   const took = performance.now() - start;
-  t.true(took < 500, `notifications took ${took} ms`);
+  t.true(took < 5000, `notifications took ${took} ms`);
   await run("stat", [mount.path("other")]);
-  t.true(performance.now() - start < 1000);
+  t.true(performance.now() - start < 10_000);
+  await mount.ask({ ask: "stop" });
+  mount.process.kill("SIGKILL"); // the look-ups end with it
   await Promise.all(slow);
 });
 

@@ -134,8 +134,8 @@ export class Notifier {
     if (this.#timer !== undefined || this.#stopped || this.#waitingEntries().length === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (this.#features?.epoch === true && this.#waitingEntries().some(isLate)) this.#expireAllNames();
       this.#sendNext();
+      if (this.#features?.epoch === true && this.#waitingEntries().some(isLate)) this.#expireAllNames();
     }, LOOK_AGAIN_MS);
   }
 

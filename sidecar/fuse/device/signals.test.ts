@@ -44,14 +44,14 @@ os.read(fd, 10)`;
 test("a reader that waits for us is gone at once when it is killed", async (t) => {
   const mount = await memoryMount(t);
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-    const name = `slow-read-5000-${signal}`;
+    const name = `slow-read-30000-${signal}`;
     await fs.writeFile(mount.path(name), "x");
     const reader = await program(t, READ, mount.path(name));
     await until(mount, `slow read ${name}`);
     await delay(50);
     const { afterMs, by } = await end(reader, signal);
     t.is(by, signal);
-    t.true(afterMs < 1000, `${signal} took ${afterMs} ms`);
+    t.true(afterMs < 10_000, `${signal} took ${afterMs} ms`);
   }
 });
 
@@ -62,24 +62,24 @@ os.stat(sys.argv[1])`;
 
 test("a look-up whose program is killed is given up", async (t) => {
   const mount = await memoryMount(t);
-  const child = await program(t, LOOK, mount.path("slow-lookup-20000"));
-  await until(mount, "slow lookup slow-lookup-20000");
+  const child = await program(t, LOOK, mount.path("slow-lookup-30000"));
+  await until(mount, "slow lookup slow-lookup-30000");
   const { afterMs, by } = await end(child, "SIGKILL");
   t.is(by, "SIGKILL");
-  t.true(afterMs < 1000, `took ${afterMs} ms`);
-  await until(mount, "interrupted lookup slow-lookup-20000");
+  t.true(afterMs < 10_000, `took ${afterMs} ms`);
+  await until(mount, "interrupted lookup slow-lookup-30000");
 });
 
 test("a look-up killed after a harmless signal is given up, although the kernel says nothing more", async (t) => {
   const mount = await memoryMount(t);
-  const child = await program(t, LOOK, mount.path("slow-lookup-20000"));
-  await until(mount, "slow lookup slow-lookup-20000");
+  const child = await program(t, LOOK, mount.path("slow-lookup-30000"));
+  await until(mount, "slow lookup slow-lookup-30000");
   child.kill("SIGUSR1");
   await delay(250);
   t.is(child.exitCode, null);
   const { afterMs } = await end(child, "SIGKILL");
-  t.true(afterMs < 1000, `took ${afterMs} ms`);
-  await until(mount, "interrupted lookup slow-lookup-20000");
+  t.true(afterMs < 10_000, `took ${afterMs} ms`);
+  await until(mount, "interrupted lookup slow-lookup-30000");
 });
 
 test("RULES 25: signals with a handler do not fail a slow read", async (t) => {
@@ -135,23 +135,23 @@ os.close(fd)`;
 
 test("RULES 25: a process killed while it closes a file is gone at once, and what it closed is finished", async (t) => {
   const mount = await memoryMount(t);
-  const writer = await program(t, CLOSE, mount.path("slow-flush-1500"));
-  await until(mount, "slow flush slow-flush-1500");
+  const writer = await program(t, CLOSE, mount.path("slow-flush-5000"));
+  await until(mount, "slow flush slow-flush-5000");
   await delay(50);
   const { afterMs, by } = await end(writer, "SIGKILL");
   t.is(by, "SIGKILL");
-  t.true(afterMs < 700, `took ${afterMs} ms`);
-  t.false(((await mount.ask({ ask: "events" })) as string[]).includes("flushed slow-flush-1500"));
-  await until(mount, "flushed slow-flush-1500");
+  t.true(afterMs < 4000, `took ${afterMs} ms`);
+  t.false(((await mount.ask({ ask: "events" })) as string[]).includes("flushed slow-flush-5000"));
+  await until(mount, "flushed slow-flush-5000");
 });
 
 test("RULES 25: a process killed with a file open is gone at once, although its close comes when no signal reaches it", async (t) => {
   const mount = await memoryMount(t);
   const script = CLOSE.replace("os.close(fd)", "import time\ntime.sleep(60)");
-  const writer = await program(t, script, mount.path("slow-flush-1500"));
+  const writer = await program(t, script, mount.path("slow-flush-5000"));
   const { afterMs } = await end(writer, "SIGKILL");
-  t.true(afterMs < 700, `took ${afterMs} ms`);
-  await until(mount, "flushed slow-flush-1500");
+  t.true(afterMs < 4000, `took ${afterMs} ms`);
+  await until(mount, "flushed slow-flush-5000");
 });
 
 test("a process that ends by itself with a file open waits for the close", async (t) => {
