@@ -12,8 +12,9 @@ import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
 
 import type { MountOptions } from "../config/mount-options.ts";
+import { mountFileSystem } from "../lib/system-calls.ts";
 import type { WorkerFixture } from "./fixtures/worker.ts";
-import { mountsAt } from "./mount-table.ts";
+import { mountsAt, OUR_TYPE } from "./mount-table.ts";
 import { unmountDirectory } from "./unmount.ts";
 
 const run = promisify(execFile);
@@ -241,6 +242,17 @@ test("a mount point that is missing, a file, in use or mounted is refused, each 
     attempt("other", /other is already a mount point \(tmpfs from something\)/),
     attempt("circle", /leads in a circle/),
   ]);
+});
+
+test("a mount that does not answer is refused instead of waited for", async (t) => {
+  const directory = temporaryFolder(t);
+  const device = fs.openSync("/dev/fuse", "r+");
+  t.teardown(() => fs.closeSync(device)); // nobody has ever read from it
+  const data = `fd=${device},rootmode=40000,user_id=0,group_id=0`;
+  mountFileSystem("sidemount:stuck", directory, OUR_TYPE, 0, data);
+  const { ready, exit } = start(t, directory);
+  await t.throwsAsync(ready, { message: `${directory} is a mount that does not answer (sidemount:stuck)` });
+  t.is(await exit, 1);
 });
 
 test("a folder that is already served is refused with the process that serves it", async (t) => {

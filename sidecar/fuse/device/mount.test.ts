@@ -60,6 +60,20 @@ with open(sys.argv[1], "r+b") as f:
   });
 }
 
+test("more writers at once than there is memory for wait for one another, and every byte arrives", async (t) => {
+  const mount = await memoryMount(t);
+  const script = `for i in $(seq 90); do
+  head -c 1048576 /dev/zero | tr "\\\\0" "\\\\$((i + 7))" | dd of="$0/slow-write-300-$i" bs=1M iflag=fullblock status=none &
+done; wait`;
+  await run("bash", ["-c", script, mount.path()]);
+  const names = await fs.readdir(mount.path());
+  t.is(names.length, 90);
+  for (const name of names) {
+    const bytes = await fs.readFile(mount.path(name));
+    t.true(bytes.length === 1 << 20 && bytes.every((byte) => byte === bytes[0]), name);
+  }
+});
+
 test("a folder of 3,000 names is listed whole, once each, with and without attributes", async (t) => {
   const mount = await memoryMount(t);
   const names = Array.from({ length: 3000 }, (_, index) => `name-${index}-${"x".repeat(index % 90)}`).sort();
