@@ -5,7 +5,7 @@
 // behind. The file is locked exclusively, so a second server on the same directory is refused; the lock is the
 // kernel's and ends with the process, however it ends.
 
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 const schema = `
   CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -43,10 +43,18 @@ interface Pending {
 export class Database {
   readonly sql: DatabaseSync;
   readonly #queue: Pending[] = [];
+  readonly #steps: Readonly<Record<"begin" | "commit" | "mark" | "undo" | "keep", StatementSync>>;
   readonly #beforeCommit: (() => void)[] = [];
 
   constructor(path: string) {
     this.sql = open(path);
+    this.#steps = {
+      begin: this.sql.prepare("BEGIN IMMEDIATE"),
+      commit: this.sql.prepare("COMMIT"),
+      mark: this.sql.prepare("SAVEPOINT work"),
+      undo: this.sql.prepare("ROLLBACK TO work"),
+      keep: this.sql.prepare("RELEASE work"),
+    };
   }
 
   /** Registers what every group of changes has to write down with them. */
@@ -72,10 +80,10 @@ export class Database {
     if (works.length === 0) return;
     let failure: Error | undefined;
     try {
-      this.sql.exec("BEGIN IMMEDIATE");
+      this.#steps.begin.run();
       for (const work of works) this.#runApart(work);
       for (const action of this.#beforeCommit) action();
-      this.sql.exec("COMMIT");
+      this.#steps.commit.run();
     } catch (error) {
       failure = new Error("The metadata could not be committed.", { cause: error });
       if (this.sql.isTransaction) this.sql.exec("ROLLBACK");
@@ -84,14 +92,14 @@ export class Database {
   }
 
   #runApart(work: Pending): void {
-    this.sql.exec("SAVEPOINT work");
+    this.#steps.mark.run();
     try {
       work.run();
     } catch {
       // The work keeps its own error for whoever asked; the others in the group go on.
-      this.sql.exec("ROLLBACK TO work");
+      this.#steps.undo.run();
     }
-    this.sql.exec("RELEASE work");
+    this.#steps.keep.run();
   }
 }
 

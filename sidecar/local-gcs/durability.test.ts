@@ -194,6 +194,12 @@ test("data files go with the last object that uses them", async (t) => {
   t.is(await files(), 1);
   await gcs.send("DELETE", path);
   t.is(await files(), 0);
+  const cut = request(`${gcs.url}/upload/storage/v1/b/bkt/o?uploadType=media&name=cut`, { method: "POST" });
+  cut.on("error", () => undefined);
+  await new Promise((resolve) => cut.write(Buffer.alloc(100_000), resolve));
+  t.is(await files(), 1);
+  cut.destroy();
+  t.is(await files(), 0);
 });
 
 test("an upload of 2 GB does not grow the server's memory by 100 MB", async (t) => {

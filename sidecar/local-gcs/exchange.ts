@@ -18,6 +18,9 @@ import { ConnectionLost, type Answer, type AnswerBody } from "./call.ts";
 // Bytes of a file that are read and on their way to one client at a time.
 const pieceBytes = 256 * 1024;
 
+// Made once: with no reason of its own every abort would make an exception.
+const clientGone = new ConnectionLost("The client went away.");
+
 const readFrom = promisify(read);
 const closeDescriptor = promisify(close);
 
@@ -43,7 +46,7 @@ export class Exchange {
     this.response = response;
     this.record = record;
     this.#conditions = conditions;
-    response.once("close", () => this.#gone.abort());
+    response.once("close", () => this.#gone.abort(clientGone));
     // Reported to whoever writes; nobody else needs to hear of it.
     response.on("error", () => undefined);
   }
@@ -100,7 +103,7 @@ export class Exchange {
     } catch (error) {
       throw new ConnectionLost("The client went away.", { cause: error });
     }
-    if (!this.request.complete) throw new ConnectionLost("The client went away.");
+    if (!this.request.complete) throw clientGone;
   }
 
   /** Passes `bytes` on; where the fault strikes it stops, stalls or breaks off. `at` is the position of `bytes`. */
@@ -203,7 +206,7 @@ export class Exchange {
   #write(bytes: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
       const { signal } = this.#gone;
-      const lost = () => reject(new ConnectionLost("The client went away."));
+      const lost = () => reject(clientGone);
       if (signal.aborted) return lost();
       signal.addEventListener("abort", lost, { once: true });
       this.response.write(bytes, (error) => {

@@ -48,6 +48,7 @@ export class HttpInterface {
     } catch (error) {
       await this.#refuse(exchange, call, error);
     }
+    this.#store.log.debug(exchange.record, "request answered");
   }
 
   async #answer(exchange: Exchange, call: Call): Promise<void> {

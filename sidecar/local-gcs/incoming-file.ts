@@ -14,6 +14,8 @@ export class IncomingFile {
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
   #closed = false;
+  /** Set once bytes were lost: the file must never pass for complete after that. */
+  #failure: unknown;
 
   constructor(id: string, handle: FileHandle, digest: Digest, syncEntry: () => Promise<void>) {
     this.id = id;
@@ -42,6 +44,7 @@ export class IncomingFile {
   /** Everything given so far, and the file's name, is on disk when this returns. */
   async sync(): Promise<void> {
     await this.#flush();
+    if (this.#failure !== undefined) throw this.#failure;
     await Promise.all([this.#handle.datasync(), this.#syncEntry()]);
   }
 
@@ -53,15 +56,25 @@ export class IncomingFile {
   }
 
   async #flush(): Promise<void> {
-    let position = this.size - this.#gatheredBytes;
-    let buffers = this.#gathered;
+    const position = this.size - this.#gatheredBytes;
+    const buffers = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    while (buffers.length > 0) {
-      const { bytesWritten } = await this.#handle.writev(buffers, position);
-      position += bytesWritten;
-      buffers = without(buffers, bytesWritten);
+    try {
+      await writeAll(this.#handle, buffers, position);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
     }
+  }
+}
+
+async function writeAll(handle: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {
+  let at = position;
+  for (let left = buffers; left.length > 0;) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = without(left, bytesWritten);
   }
 }
 
