@@ -12,6 +12,7 @@ import { Readable } from "node:stream";
 import { refusal } from "./api-error.ts";
 import type { Conditions } from "./admin/conditions.ts";
 import type { Fault } from "./admin/faults.ts";
+import { piecesOfBody } from "./request-body.ts";
 import type { RequestRecord } from "./admin/request-log.ts";
 import { ConnectionLost, type Answer, type AnswerBody } from "./call.ts";
 
@@ -54,11 +55,16 @@ export class Exchange {
   /** The request's body. `position` is where in the object its first byte belongs. */
   async *body(position: number): AsyncGenerator<Buffer> {
     let at = position;
-    for await (const chunk of this.#received()) {
-      this.record.requestBytes += chunk.length;
-      await this.#conditions.link.carry("up", chunk.length);
-      yield* this.#untilFault(chunk, at);
-      at += chunk.length;
+    try {
+      for await (const chunk of piecesOfBody(this.request)) {
+        this.record.requestBytes += chunk.length;
+        if (this.#conditions.link.isNarrow) await this.#conditions.link.carry("up", chunk.length);
+        if (this.fault === undefined) yield chunk;
+        else yield* this.#untilFault(chunk, at);
+        at += chunk.length;
+      }
+    } catch (error) {
+      throw this.request.destroyed ? clientGone : error;
     }
   }
 
@@ -95,15 +101,6 @@ export class Exchange {
     if (action.kind === "reset" && fault.take()) throw new ConnectionLost("reset on request of a test");
     if (action.kind === "status" && action.afterBytes === undefined && fault.take())
       throw refusal(action.status);
-  }
-
-  async *#received(): AsyncGenerator<Buffer> {
-    try {
-      for await (const chunk of this.request.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
-    } catch (error) {
-      throw new ConnectionLost("The client went away.", { cause: error });
-    }
-    if (!this.request.complete) throw clientGone;
   }
 
   /** Passes `bytes` on; where the fault strikes it stops, stalls or breaks off. `at` is the position of `bytes`. */

@@ -9,6 +9,10 @@ export class Link {
   bytesPerSecond: number | undefined;
   readonly #freeAtMs = { up: 0, down: 0 };
 
+  get isNarrow(): boolean {
+    return this.bytesPerSecond !== undefined;
+  }
+
   /** Waits as long as a request takes to arrive and its answer to get back. */
   async travel(): Promise<void> {
     if (this.latencyMs > 0) await delay(this.latencyMs);
