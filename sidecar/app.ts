@@ -98,12 +98,15 @@ export async function runMount(options: MountOptions, log: Log, hooks: MountHook
   });
   const stop = (): void => mount.stop("SIGTERM");
   if (hooks.stop?.aborted === true) stop();
-  hooks.stop?.addEventListener("abort", stop);
+  for (const signal of [hooks.stop, hooks.hurry]) signal?.addEventListener("abort", stop);
   try {
     await mount.ready;
     return await mount.finished;
+  } catch (error) {
+    await mount.finished; // nothing of a failed start stays mounted
+    throw error;
   } finally {
-    hooks.stop?.removeEventListener("abort", stop);
+    for (const signal of [hooks.stop, hooks.hurry]) signal?.removeEventListener("abort", stop);
   }
 }
 

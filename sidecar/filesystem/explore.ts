@@ -5,7 +5,7 @@ import type { ListPage, ListQuery, ObjectInfo } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
 import { isFileName, pathBelow } from "./names.ts";
 import { isDirectory, type DirectoryNode, type ObjectNode } from "./nodes.ts";
-import type { Observation } from "./tree.ts";
+import type { Observation } from "./observations.ts";
 
 /** A name's own page: with everything below it, if that is not more than this. */
 const SUBTREE_PAGE = 200;

@@ -1,19 +1,18 @@
 // The mounted tree: every operation of the seam, in terms of the parts that know how.
 
-import { constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { OwedWork } from "../copies/owed-work.ts";
 import type { CopyStore } from "../copies/store.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Background } from "../lib/background.ts";
-import { hasDescriptorOf } from "../lib/process-files.ts";
 import type { Log } from "../telemetry/log.ts";
 import { attributesReply, BLOCK_BYTES, entryReply } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
 import { OpenDirectories } from "./directories.ts";
 import { FileSystemError } from "./errors.ts";
 import { Explorer } from "./explore.ts";
+import { FileCreator, isAboutToBeWritten } from "./create.ts";
 import { FileData } from "./file-data.ts";
 import type * as seam from "./filesystem.ts";
 import type {
@@ -31,7 +30,7 @@ import { Lookup } from "./lookup.ts";
 import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
 import { NAME_MAX_BYTES } from "./names.ts";
 import { Namespace } from "./namespace.ts";
-import { isDirectory, isFile, type DirectoryNode, type FileNode } from "./nodes.ts";
+import { isDirectory, isFile } from "./nodes.ts";
 import { OpenFiles } from "./open-files.ts";
 import { Patcher } from "./patch.ts";
 import { FileRenamer } from "./rename.ts";
@@ -43,9 +42,17 @@ import type { TrustRule } from "./trust.ts";
 
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
-/** A bucket has no size; installers and `df` want one. */
-const REPORTED_BYTES = 2 ** 50;
+const REPORTED_BLOCKS = 2 ** 50 / BLOCK_BYTES;
 const REPORTED_FILES = 2 ** 32 - 1;
+/** A bucket has no size; installers and `df` want one. */
+const STATISTICS: seam.FileSystemStatistics = {
+  blockSize: BLOCK_BYTES,
+  blocks: REPORTED_BLOCKS,
+  blocksFree: REPORTED_BLOCKS,
+  files: REPORTED_FILES,
+  filesFree: REPORTED_FILES,
+  nameLengthMax: NAME_MAX_BYTES,
+};
 
 export interface FileSystemOptions {
   readonly bucket: Bucket;
@@ -74,6 +81,7 @@ export class MountedFileSystem implements FileSystem {
   readonly #openFiles: OpenFiles;
   readonly #directories: OpenDirectories;
   readonly #data: FileData;
+  readonly #creator: FileCreator;
   readonly #saver: Saver;
   readonly #patcher: Patcher;
   readonly #attributes: AttributeSetter;
@@ -101,6 +109,7 @@ export class MountedFileSystem implements FileSystem {
     this.#namespace = new Namespace(context, this.#patcher);
     this.#directories = new OpenDirectories(context, this.#lookup);
     this.#data = new FileData(context);
+    this.#creator = new FileCreator(context, { namespace: this.#namespace, openFiles: this.#openFiles });
     const parts = {
       explorer,
       namespace: this.#namespace,
@@ -243,15 +252,8 @@ export class MountedFileSystem implements FileSystem {
     umask: number,
     flags: number,
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
-    this.#openFiles.refuseIfReadOnly();
     const directory = this.#tree.directory(parent);
-    const exclusive = (flags & constants.O_EXCL) !== 0;
-    const known = directory.children.get(name);
-    if (known !== undefined && exclusive) throw new FileSystemError("EEXIST", `${name} exists`);
-    if (known !== undefined && !isFile(known))
-      throw new FileSystemError(isDirectory(known) ? "EISDIR" : "ENXIO", `${name} is no file`);
-    const node = known ?? (await this.#newFile(directory, name, ownerOf(caller, mode, umask), exclusive));
-    const opened = await this.#openFiles.open(node, flags, known === undefined);
+    const { node, opened } = await this.#creator.create(directory, name, ownerOf(caller, mode, umask), flags);
     return { entry: entryReply(node, this.#now()), opened };
   }
 
@@ -277,7 +279,7 @@ export class MountedFileSystem implements FileSystem {
 
   async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#openFiles.get(handle);
-    if (this.#emptyAndStillOpen(node, caller.pid)) return;
+    if (await isAboutToBeWritten(node, caller.pid)) return;
     await this.fsync(caller, inode, handle);
   }
 
@@ -317,15 +319,7 @@ export class MountedFileSystem implements FileSystem {
   }
 
   async statistics(): Promise<seam.FileSystemStatistics> {
-    const blocks = REPORTED_BYTES / BLOCK_BYTES;
-    return {
-      blockSize: BLOCK_BYTES,
-      blocks,
-      blocksFree: blocks,
-      files: REPORTED_FILES,
-      filesFree: REPORTED_FILES,
-      nameLengthMax: NAME_MAX_BYTES,
-    };
+    return STATISTICS;
   }
 
   refuseWrites(): void {
@@ -357,27 +351,6 @@ export class MountedFileSystem implements FileSystem {
     });
   }
 
-  /** A file that exists here only, until its first close. Lock files exist in the bucket at once, so that they exclude. */
-  async #newFile(
-    directory: DirectoryNode,
-    name: string,
-    owner: OwnerAndMode,
-    exclusive: boolean,
-  ): Promise<FileNode> {
-    await this.#namespace.checkFree(directory, name);
-    if (this.#context.lockNames.some((pattern) => pattern.test(name))) {
-      const lock = await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
-      if (isFile(lock)) return lock;
-    }
-    const node = this.#tree.addFile(directory, name, owner);
-    node.copy = this.#context.store.create(this.#tree.objectName(node));
-    node.exclusive = exclusive;
-    node.writtenWhole = true;
-    node.replaces = directory.postponed.get(name)?.version?.generation;
-    this.#tree.touch(directory);
-    return node;
-  }
-
   async #makeObject(
     parent: InodeId,
     name: string,
@@ -386,14 +359,6 @@ export class MountedFileSystem implements FileSystem {
     this.#openFiles.refuseIfReadOnly();
     const node = await this.#namespace.makeObject(this.#tree.directory(parent), name, attributes);
     return entryReply(node, this.#now());
-  }
-
-  /**
-   * A shell opens `> file`, duplicates the descriptor and closes the first one before anything is written. As long
-   * as the process has another descriptor of the file, another close comes: an empty version need not be uploaded.
-   */
-  #emptyAndStillOpen(node: FileNode, pid: number): boolean {
-    return node.writtenWhole && node.size === 0 && hasDescriptorOf(pid, node.id, node.name);
   }
 
   #attached(): Kernel {

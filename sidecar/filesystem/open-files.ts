@@ -110,7 +110,7 @@ export class OpenFiles {
     node.opened.delete(handle);
     if (node.opened.size > 0) return;
     for (const closed of node.whenClosed.splice(0)) closed();
-    if (node.saveError !== undefined) await this.#saver.giveUp(node);
+    if (node.saveError !== undefined) await this.#giveUp(node);
     this.restSoon(node);
   }
 
@@ -163,6 +163,13 @@ export class OpenFiles {
       );
       await this.#saver.giveUp(node);
     }
+  }
+
+  #giveUp(node: FileNode): Promise<void> {
+    this.#unshare(node);
+    node.access = undefined;
+    node.writtenWhole = false;
+    return this.#saver.giveUp(node);
   }
 
   /** Whether the file has changes to upload; otherwise its copy is kept as cache or dropped. */

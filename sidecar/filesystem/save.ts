@@ -54,28 +54,27 @@ export class Saver {
     }
   }
 
-  /** The last handle is gone and the upload failed: the bytes are kept aside, the name shows what the bucket has (RULES 10). */
+  /**
+   * The last handle is gone and the upload failed: from now on the name shows what the bucket has; the bytes are
+   * kept aside (RULES 10).
+   */
   async giveUp(node: FileNode): Promise<void> {
     const { store, tree, kernel } = this.#context;
-    await node.changes.run(async () => {
-      const { copy, parent, name, version, saveError } = node;
-      node.saveError = undefined;
-      if (copy === undefined || parent === undefined || copy.retired) return;
-      node.copy = undefined;
-      node.fetcher?.stop();
-      node.fetcher = undefined;
-      await store.keepFailed(
-        copy,
-        tree.objectName(node),
-        saveError instanceof Error ? saveError.message : String(saveError),
-      );
-      if (version === undefined) tree.detach(node);
-      else {
-        Object.assign(node, ownAttributes(version, this.#context));
-        node.confirmed = undefined;
-      }
-      void kernel().entryChanged(parent.id, name);
-    });
+    const { copy, parent, name, version, saveError } = node;
+    node.saveError = undefined;
+    if (copy === undefined || parent === undefined || copy.retired) return;
+    const object = tree.objectName(node);
+    node.copy = undefined;
+    node.fetcher?.stop();
+    node.fetcher = undefined;
+    node.contentSerial += 1;
+    if (version === undefined) tree.detach(node);
+    else {
+      Object.assign(node, ownAttributes(version, this.#context));
+      node.confirmed = undefined;
+    }
+    void kernel().entryChanged(parent.id, name);
+    await store.keepFailed(copy, object, saveError instanceof Error ? saveError.message : String(saveError));
   }
 
   async #upload(node: FileNode): Promise<void> {
@@ -137,7 +136,8 @@ export class Saver {
     const { version } = node;
     if (version === undefined || version.size !== snapshot.size || node.timeGiven) return;
     const replaced = decodeAttributes(version, this.#context.fileDefaults).modifyTimeNs;
-    if (replaced / NS_PER_S !== node.modifyTimeNs / NS_PER_S || version.crc32c === snapshot.crc32c) return;
+    // Not only where the second is the same: after one step ahead the next version must not fall back to it.
+    if (node.modifyTimeNs / NS_PER_S > replaced / NS_PER_S || version.crc32c === snapshot.crc32c) return;
     node.modifyTimeNs = replaced + NS_PER_S;
     void this.#context.kernel().attributesChanged(node.id);
   }

@@ -10,13 +10,11 @@ import { ROOT_INODE } from "./filesystem.ts";
 import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
+import { Observations, type Observation } from "./observations.ts";
 import { confirmation, type TrustRule } from "./trust.ts";
 
 /** Above this many nodes, those nobody uses are forgotten, oldest first; they are found again by asking. */
 const NODES_MAX = 200_000;
-/** Change records of one folder are tidied up above this many. */
-const CHANGE_RECORDS_MAX = 1000;
-
 export interface TreeOptions {
   readonly prefix: string;
   readonly fileDefaults: OwnerAndMode;
@@ -31,22 +29,16 @@ export interface TreeOptions {
   readonly replaced: (node: FileNode) => void;
 }
 
-/** A request to the bucket, from before it is sent until its answer is taken in. */
-export interface Observation {
-  readonly serial: number;
-  readonly atMs: number;
-}
-
 export class Tree {
   readonly root: DirectoryNode;
   readonly #options: TreeOptions;
   readonly #nodes = new Map<InodeId, Node>();
-  readonly #underWay = new Set<Observation>();
+  readonly #observations: Observations;
   #nextInode = (ROOT_INODE as number) + 1;
-  #serial = 1;
 
   constructor(options: TreeOptions) {
     this.#options = options;
+    this.#observations = new Observations(options.monotonicMs);
     this.root = new DirectoryNode(ROOT_INODE, undefined, "");
     Object.assign(this.root, options.directoryDefaults);
     this.root.lookupCount = 1;
@@ -91,15 +83,7 @@ export class Tree {
 
   /** Marks a local change of a name from its start to its end. Call the result when the change is over. */
   beginChange(directory: DirectoryNode, name: string): () => void {
-    const change = directory.nameChanges.get(name) ?? { serial: 0, underWay: 0 };
-    directory.nameChanges.set(name, change);
-    change.underWay += 1;
-    change.serial = ++this.#serial;
-    if (directory.nameChanges.size > CHANGE_RECORDS_MAX) this.#tidyChanges(directory);
-    return () => {
-      change.underWay -= 1;
-      change.serial = ++this.#serial;
-    };
+    return this.#observations.beginChange(directory, name);
   }
 
   /** A folder gained or lost a name: its times move, as on any disk. */
@@ -109,13 +93,11 @@ export class Tree {
 
   /** Notes that a question is about to be asked; end it when the answer was taken in. */
   beginObservation(): Observation {
-    const observation: Observation = { serial: ++this.#serial, atMs: this.#options.monotonicMs() };
-    this.#underWay.add(observation);
-    return observation;
+    return this.#observations.begin();
   }
 
   endObservation(observation: Observation): void {
-    this.#underWay.delete(observation);
+    this.#observations.end(observation);
   }
 
   /** Asks the bucket by `request` and hands its answer to `take`. */
@@ -133,13 +115,6 @@ export class Tree {
     }
   }
 
-  /** Whether what began at `observation` may say anything about a name. */
-  mayTell(directory: DirectoryNode, name: string, observation: Observation): boolean {
-    if (directory.postponed.has(name) || directory.authoritative) return false;
-    const change = directory.nameChanges.get(name);
-    return change === undefined || (change.underWay === 0 && change.serial < observation.serial);
-  }
-
   /** The bucket holds `object` under this name. */
   observeObject(
     directory: DirectoryNode,
@@ -148,7 +123,7 @@ export class Tree {
     dateMs: number,
     observation: Observation,
   ): void {
-    if (!this.mayTell(directory, name, observation)) return;
+    if (!this.#observations.mayTell(directory, name, observation)) return;
     const known = directory.children.get(name);
     if (isDirectory(known)) return; // `a` beside `a/`: the folder has the name
     if (known !== undefined && isLocal(known)) return;
@@ -170,7 +145,8 @@ export class Tree {
     observation: Observation,
   ): DirectoryNode | undefined {
     const known = directory.children.get(name);
-    if (!this.mayTell(directory, name, observation)) return isDirectory(known) ? known : undefined;
+    if (!this.#observations.mayTell(directory, name, observation))
+      return isDirectory(known) ? known : undefined;
     if (known !== undefined && !isDirectory(known)) {
       if (isLocal(known)) return undefined;
       this.#detachForeign(directory, known);
@@ -185,7 +161,7 @@ export class Tree {
     object: ObjectInfo | undefined,
     observation: Observation,
   ): void {
-    if (!this.mayTell(directory, "", observation)) return;
+    if (!this.#observations.mayTell(directory, "", observation)) return;
     directory.placeholder = object ?? "absent";
     if (object !== undefined && !directory.patchOwed) this.#refreshAttributes(directory, object);
   }
@@ -193,7 +169,8 @@ export class Tree {
   /** The bucket has nothing of this name. */
   observeAbsence(directory: DirectoryNode, name: string, observation: Observation): void {
     const known = directory.children.get(name);
-    if (known === undefined || !this.mayTell(directory, name, observation) || isLocal(known)) return;
+    if (known === undefined || !this.#observations.mayTell(directory, name, observation) || isLocal(known))
+      return;
     this.#detachForeign(directory, known);
   }
 
@@ -367,14 +344,6 @@ export class Tree {
       if (node.parent !== undefined) node.parent.listed = undefined;
       this.detach(node);
       dropped += 1;
-    }
-  }
-
-  #tidyChanges(directory: DirectoryNode): void {
-    let oldest = this.#serial;
-    for (const { serial } of this.#underWay) oldest = Math.min(oldest, serial);
-    for (const [name, { serial, underWay }] of directory.nameChanges) {
-      if (underWay === 0 && serial < oldest) directory.nameChanges.delete(name);
     }
   }
 }

@@ -3,7 +3,9 @@ import fc from "fast-check";
 import { Extents } from "./extents.ts";
 
 const LENGTH = 40;
-const range = fc.tuple(fc.nat(LENGTH), fc.nat(LENGTH)).map(([a, b]) => ({ start: Math.min(a, b), end: Math.max(a, b) }));
+const range = fc
+  .tuple(fc.nat(LENGTH), fc.nat(LENGTH))
+  .map(([a, b]) => ({ start: Math.min(a, b), end: Math.max(a, b) }));
 const step = fc.record({ add: fc.boolean(), range });
 
 test("a set of ranges holds exactly the bytes that were added and not removed", (t) => {
@@ -19,12 +21,22 @@ test("a set of ranges holds exactly the bytes that were added and not removed", 
           else model.delete(at);
         }
       }
-      const held = extents.ranges.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
-      const missing = extents.gaps(asked).flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
+      const held = extents.ranges.flatMap(({ start, end }) =>
+        Array.from({ length: end - start }, (_, i) => start + i),
+      );
+      const missing = extents
+        .gaps(asked)
+        .flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i));
       const wanted = Array.from({ length: asked.end - asked.start }, (_, i) => asked.start + i);
-      t.deepEqual(held, [...model].sort((a, b) => a - b));
+      t.deepEqual(
+        held,
+        [...model].sort((a, b) => a - b),
+      );
       t.is(extents.total, model.size);
-      t.deepEqual(missing, wanted.filter((at) => !model.has(at)));
+      t.deepEqual(
+        missing,
+        wanted.filter((at) => !model.has(at)),
+      );
       t.is(extents.has(asked), missing.length === 0);
     }),
   );

@@ -6,12 +6,14 @@ import { Turn, runInAll } from "./turn.ts";
 test("tasks of one turn run one after another, in the order they came, also after a failure", async (t) => {
   const turn = new Turn();
   const seen: string[] = [];
-  const task = (name: string, ms: number, fails = false) => async () => {
-    seen.push(`${name} begins`);
-    await delay(ms);
-    seen.push(`${name} ends`);
-    if (fails) throw new Error(name);
-  };
+  const task =
+    (name: string, ms: number, fails = false) =>
+    async () => {
+      seen.push(`${name} begins`);
+      await delay(ms);
+      seen.push(`${name} ends`);
+      if (fails) throw new Error(name);
+    };
   const results = await Promise.allSettled([turn.run(task("a", 20, true)), turn.run(task("b", 1))]);
   t.deepEqual(seen, ["a begins", "a ends", "b begins", "b ends"]);
   t.deepEqual(

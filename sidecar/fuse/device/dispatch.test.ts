@@ -44,7 +44,7 @@ function dispatcher(
   t.teardown(() => fs.closeSync(descriptor));
   const log = createLog("silent");
   const answers = new Answers(descriptor, log);
-  const interrupts = new Interrupts(answers, () => killed);
+  const interrupts = new Interrupts(answers, () => Promise.resolve(killed));
   const dispatch = new Dispatcher(fileSystem, answers, interrupts, log);
   const run = (bytes: Buffer) => dispatch.run(decodeHeader(bytes), bytes);
   return { run, interrupts };
@@ -126,6 +126,7 @@ test("RULES 25: a killed program's look-up is given up, and what it still brings
   const running = run(request(OPCODE.LOOKUP, ROOT_INODE, name("file"), 6n));
   t.true(interrupts.isBusy(ROOT_INODE));
   interrupts.interrupt(6n);
+  await delay(1);
   t.true(aborted);
   t.false(interrupts.isBusy(ROOT_INODE));
   brought.resolve();

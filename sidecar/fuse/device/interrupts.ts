@@ -14,19 +14,20 @@ import { INTERRUPT_BIT } from "./protocol.ts";
 import { isBeingKilled } from "./thread-state.ts";
 
 const LOOK_EVERY_MS = 100;
-// /proc costs some 20 µs a look; a thousand children flushing one file must not fill the thread that answers.
-const LOOKS_AT_ONCE = 32;
+// A look can wait for a thread that waits for us; that must not fill the pool (see thread-state.ts).
+const LOOKS_AT_ONCE = 8;
 // An INTERRUPT can be read before its request only if the kernel reorders them; it sends it again then.
 const TRY_AGAIN_MS = 10;
 
 /** The requests being served, by their id. */
 export class Interrupts {
   readonly #answers: Answers;
-  readonly #isBeingKilled: (threadId: number) => boolean;
+  readonly #isBeingKilled: (threadId: number) => Promise<boolean>;
   readonly #inFlight = new Map<bigint, Call>();
   readonly #byInode = new Map<InodeId, number>();
   /** In order of the last look. */
   readonly #watched = new Set<Call>();
+  readonly #lookedAt = new Set<Call>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(answers: Answers, beingKilled = isBeingKilled) {
@@ -58,7 +59,8 @@ export class Interrupts {
     const call = this.#inFlight.get(unique);
     if (call === undefined) return this.#askAgainLater(unique);
     if (call.whenKilled === "finish") return;
-    if (!this.#actIfKilled(call)) this.#watch(call);
+    this.#watch(call);
+    this.#lookAt(call);
   }
 
   // The request is already answered (then nobody minds) or not yet known here: EAGAIN lets the kernel repeat the
@@ -75,9 +77,18 @@ export class Interrupts {
   #look(): void {
     for (const call of [...this.#watched].slice(0, LOOKS_AT_ONCE)) {
       this.#watched.delete(call);
-      if (!this.#actIfKilled(call)) this.#watched.add(call);
+      this.#watched.add(call);
+      this.#lookAt(call);
     }
-    if (this.#watched.size === 0) this.#stopWatching();
+  }
+
+  #lookAt(call: Call): void {
+    if (this.#lookedAt.has(call) || this.#lookedAt.size >= LOOKS_AT_ONCE) return;
+    this.#lookedAt.add(call);
+    void this.#isBeingKilled(call.pid).then((killed) => {
+      this.#lookedAt.delete(call);
+      if (killed && this.#inFlight.get(call.unique) === call) this.#act(call);
+    });
   }
 
   #stopWatching(): void {
@@ -85,13 +96,11 @@ export class Interrupts {
     this.#timer = undefined;
   }
 
-  #actIfKilled(call: Call): boolean {
-    if (!this.#isBeingKilled(call.pid)) return false;
+  #act(call: Call): void {
     call.answeredEarly = true;
     this.end(call);
     if (call.whenKilled === "answer") this.#answers.send(call.unique, done());
     else this.#answers.sendError(call.unique, constants.errno.EINTR);
     call.giveUp();
-    return true;
   }
 }

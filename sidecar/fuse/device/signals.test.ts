@@ -160,3 +160,17 @@ test("a process that ends by itself with a file open waits for the close", async
   await run("python3", ["-c", script, mount.path("slow-flush-500")]);
   t.true(((await mount.ask({ ask: "events" })) as string[]).includes("flushed slow-flush-500"));
 });
+
+test("a program that becomes another one with a file open does not stop the mount for the others", async (t) => {
+  const mount = await memoryMount(t);
+  await fs.writeFile(mount.path("other"), "");
+  // Python opens close-on-exec: the kernel sends FLUSH in the middle of exec.
+  const script = CLOSE.replace("os.close(fd)", `os.execv("/bin/true", ["true"])`);
+  const becoming = await program(t, script, mount.path("slow-flush-2000"));
+  await until(mount, "slow flush slow-flush-2000");
+  await delay(500); // it has been looked at whether it is being killed
+  await fs.stat(mount.path("other"));
+  t.is(becoming.exitCode, null);
+  await once(becoming, "exit");
+  await until(mount, "flushed slow-flush-2000");
+});

@@ -3,9 +3,10 @@
 // A signal that ends a process puts SIGKILL into the pending set of each of its threads (kernel/signal.c,
 // complete_signal), whatever signal it was; /proc/TID/status shows it. Once the thread has begun to exit, the set
 // is empty again; then /proc/TID/stat shows PF_EXITING and the signal in its exit code.
-// Both files are answered from memory: reading them waits neither for the thread nor for its mappings.
+// Reading may wait for the thread, and the thread for us: during exec the kernel closes descriptors, which sends
+// FLUSH, under a lock that /proc/TID/stat takes too. So it is read on the pool, never by the thread that answers.
 
-import fs from "node:fs";
+import { readFile } from "node:fs/promises";
 
 const SIGKILL_BIT = 0x100n; // bit 9 - 1, as in SigPnd
 const PF_EXITING = 0x4; // include/linux/sched.h
@@ -14,12 +15,12 @@ const FLAGS = 9 - 3;
 const EXIT_CODE = 52 - 3;
 
 /** True if a signal is ending the thread. False if not, or if it cannot be told (0: not in our pid namespace). */
-export function isBeingKilled(threadId: number): boolean {
+export async function isBeingKilled(threadId: number): Promise<boolean> {
   if (threadId === 0) return false;
   try {
     return (
-      killIsPending(fs.readFileSync(`/proc/${threadId}/status`, "latin1")) ||
-      diesOfSignal(fs.readFileSync(`/proc/${threadId}/stat`, "latin1"))
+      killIsPending(await readFile(`/proc/${threadId}/status`, "latin1")) ||
+      diesOfSignal(await readFile(`/proc/${threadId}/stat`, "latin1"))
     );
   } catch {
     return false;

@@ -1,0 +1,72 @@
+// Creating files: they exist here only until their first close, except for locks.
+
+import { constants } from "node:fs";
+import { hasDescriptorOf } from "../lib/process-files.ts";
+import type { Context } from "./context.ts";
+import { FileSystemError } from "./errors.ts";
+import type { OpenedFile } from "./filesystem.ts";
+import type { OwnerAndMode } from "./metadata.ts";
+import type { Namespace } from "./namespace.ts";
+import { isDirectory, isFile, type DirectoryNode, type FileNode } from "./nodes.ts";
+import type { OpenFiles } from "./open-files.ts";
+
+export class FileCreator {
+  readonly #context: Context;
+  readonly #namespace: Namespace;
+  readonly #openFiles: OpenFiles;
+
+  constructor(context: Context, parts: { namespace: Namespace; openFiles: OpenFiles }) {
+    this.#context = context;
+    this.#namespace = parts.namespace;
+    this.#openFiles = parts.openFiles;
+  }
+
+  /** Creates and opens; opens only where the file is there already (and O_EXCL is not set). */
+  async create(
+    directory: DirectoryNode,
+    name: string,
+    owner: OwnerAndMode,
+    flags: number,
+  ): Promise<{ node: FileNode; opened: OpenedFile }> {
+    this.#openFiles.refuseIfReadOnly();
+    const exclusive = (flags & constants.O_EXCL) !== 0;
+    const known = directory.children.get(name);
+    if (known !== undefined && exclusive) throw new FileSystemError("EEXIST", `${name} exists`);
+    if (known !== undefined && !isFile(known)) {
+      throw new FileSystemError(isDirectory(known) ? "EISDIR" : "ENXIO", `${name} is no file`);
+    }
+    const node = known ?? (await this.#newFile(directory, name, owner, exclusive));
+    const opened = await this.#openFiles.open(node, flags, known === undefined);
+    return { node, opened };
+  }
+
+  async #newFile(
+    directory: DirectoryNode,
+    name: string,
+    owner: OwnerAndMode,
+    exclusive: boolean,
+  ): Promise<FileNode> {
+    const { lockNames, tree, store } = this.#context;
+    await this.#namespace.checkFree(directory, name);
+    if (lockNames.some((pattern) => pattern.test(name))) {
+      // In the bucket at once, so that locks exclude across machines.
+      const lock = await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
+      if (isFile(lock)) return lock;
+    }
+    const node = tree.addFile(directory, name, owner);
+    node.copy = store.create(tree.objectName(node));
+    node.exclusive = exclusive;
+    node.writtenWhole = true;
+    node.replaces = directory.postponed.get(name)?.version?.generation;
+    tree.touch(directory);
+    return node;
+  }
+}
+
+/**
+ * A shell opens `> file`, duplicates the descriptor and closes the first one before anything is written. As long
+ * as the process has another descriptor of the file, another close comes: an empty version need not be uploaded.
+ */
+export async function isAboutToBeWritten(node: FileNode, pid: number): Promise<boolean> {
+  return node.writtenWhole && node.size === 0 && (await hasDescriptorOf(pid, node.id));
+}
