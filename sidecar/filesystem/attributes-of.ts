@@ -1,13 +1,26 @@
 // A node's attributes as programs see them, and for how long the kernel may keep them.
 
-import type { Attributes, AttributesReply, Entry } from "./filesystem.ts";
+import type { Attributes, AttributesReply, Entry, FileSystemStatistics } from "./filesystem.ts";
+import { NAME_MAX_BYTES } from "./names.ts";
 import { isDirectory, isFile, isLocal, type FileNode, type Node } from "./nodes.ts";
 import { SAME_CALL_MS, remainingTrustMs } from "./trust.ts";
 
 /** What statfs reports and st_blksize suggests. */
-export const BLOCK_BYTES = 4096;
+const BLOCK_BYTES = 4096;
 const STAT_BLOCK_BYTES = 512;
 const DIRECTORY_BYTES = 4096;
+
+const REPORTED_BLOCKS = 2 ** 50 / BLOCK_BYTES;
+const REPORTED_FILES = 2 ** 32 - 1;
+/** A bucket has no size; installers and `df` want one. */
+export const STATISTICS: FileSystemStatistics = {
+  blockSize: BLOCK_BYTES,
+  blocks: REPORTED_BLOCKS,
+  blocksFree: REPORTED_BLOCKS,
+  files: REPORTED_FILES,
+  filesFree: REPORTED_FILES,
+  nameLengthMax: NAME_MAX_BYTES,
+};
 
 /** Takes in what the kernel wrote by itself: another mtime of the copy is a write we were not told of. */
 export function refreshTimes(file: FileNode): void {

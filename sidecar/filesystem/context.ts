@@ -11,21 +11,29 @@ import type { Node } from "./nodes.ts";
 import type { Tree } from "./tree.ts";
 import type { TrustRule } from "./trust.ts";
 
-export interface Context {
+/** What a mounted filesystem is made of. */
+export interface FileSystemOptions {
   readonly bucket: Bucket;
   readonly store: CopyStore;
   readonly owed: OwedWork;
-  readonly tree: Tree;
+  readonly background: Background;
+  readonly log: Log;
+  readonly prefix: string;
   readonly trust: TrustRule;
   readonly fileDefaults: OwnerAndMode;
   readonly directoryDefaults: OwnerAndMode;
   readonly readOnly: boolean;
   readonly lockNames: readonly RegExp[];
   readonly hostName: string;
-  readonly background: Background;
-  readonly log: Log;
+  /** Unique among all mounts there ever were: the first half of operation ids. */
+  readonly mountId: string;
   readonly monotonicMs: () => number;
   readonly wallNs: () => bigint;
+}
+
+/** What every group of operations is handed. */
+export interface Context extends Omit<FileSystemOptions, "mountId" | "prefix"> {
+  readonly tree: Tree;
   /** A new id for one write of ours, never used before by any mount (RULES 4). */
   readonly nextOperationId: () => string;
   /** The channel; nothing of it may be awaited while an operation holds what the kernel waits for. */

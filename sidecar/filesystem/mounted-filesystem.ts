@@ -1,14 +1,9 @@
 // The mounted tree: every operation of the seam, in terms of the parts that know how.
 
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bucket } from "../bucket/bucket.ts";
-import type { OwedWork } from "../copies/owed-work.ts";
-import type { CopyStore } from "../copies/store.ts";
 import { isBucketError } from "../bucket/errors.ts";
-import type { Background } from "../lib/background.ts";
-import type { Log } from "../telemetry/log.ts";
-import { attributesReply, BLOCK_BYTES, entryReply } from "./attributes-of.ts";
-import type { Context } from "./context.ts";
+import { attributesReply, entryReply, STATISTICS } from "./attributes-of.ts";
+import type { Context, FileSystemOptions } from "./context.ts";
 import { OpenDirectories } from "./directories.ts";
 import { FileSystemError } from "./errors.ts";
 import { Explorer } from "./explore.ts";
@@ -28,7 +23,6 @@ import type {
 } from "./filesystem.ts";
 import { Lookup } from "./lookup.ts";
 import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
-import { NAME_MAX_BYTES } from "./names.ts";
 import { Namespace } from "./namespace.ts";
 import { isDirectory, isFile } from "./nodes.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -38,41 +32,9 @@ import { FolderRenamer } from "./rename-folder.ts";
 import { Saver } from "./save.ts";
 import { AttributeSetter } from "./set-attributes.ts";
 import { Tree } from "./tree.ts";
-import type { TrustRule } from "./trust.ts";
 
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
-const REPORTED_BLOCKS = 2 ** 50 / BLOCK_BYTES;
-const REPORTED_FILES = 2 ** 32 - 1;
-/** A bucket has no size; installers and `df` want one. */
-const STATISTICS: seam.FileSystemStatistics = {
-  blockSize: BLOCK_BYTES,
-  blocks: REPORTED_BLOCKS,
-  blocksFree: REPORTED_BLOCKS,
-  files: REPORTED_FILES,
-  filesFree: REPORTED_FILES,
-  nameLengthMax: NAME_MAX_BYTES,
-};
-
-export interface FileSystemOptions {
-  readonly bucket: Bucket;
-  readonly store: CopyStore;
-  readonly owed: OwedWork;
-  readonly background: Background;
-  readonly log: Log;
-  readonly prefix: string;
-  readonly trust: TrustRule;
-  readonly fileDefaults: OwnerAndMode;
-  readonly directoryDefaults: OwnerAndMode;
-  readonly readOnly: boolean;
-  readonly lockNames: readonly RegExp[];
-  readonly hostName: string;
-  /** Unique among all mounts there ever were: the first half of operation ids. */
-  readonly mountId: string;
-  readonly monotonicMs: () => number;
-  readonly wallNs: () => bigint;
-}
-
 export class MountedFileSystem implements FileSystem {
   readonly #context: Context;
   readonly #tree: Tree;

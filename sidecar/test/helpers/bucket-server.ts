@@ -117,7 +117,7 @@ export class BucketServer {
   ): Promise<ObjectResource> {
     const query = new URLSearchParams({ uploadType: "media", name });
     const body = typeof bytes === "string" ? bytes : Buffer.from(bytes);
-    const made = await this.#call("POST", `/upload/storage/v1/b/${BUCKET}/o?${query}`, body);
+    const made = await this.#call("POST", `/upload/storage/v1/b/${BUCKET}/o?${query.toString()}`, body);
     if (Object.keys(metadata).length === 0) return made as ObjectResource;
     return (await this.#call(
       "PATCH",
@@ -149,7 +149,7 @@ export class BucketServer {
     const names: string[] = [];
     for (let token = ""; ;) {
       const query = new URLSearchParams({ prefix, ...(token === "" ? {} : { pageToken: token }) });
-      const page = (await this.#call("GET", `/storage/v1/b/${BUCKET}/o?${query}`)) as {
+      const page = (await this.#call("GET", `/storage/v1/b/${BUCKET}/o?${query.toString()}`)) as {
         items?: ObjectResource[];
         nextPageToken?: string;
       };
