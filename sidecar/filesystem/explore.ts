@@ -194,7 +194,7 @@ class Listing {
     const brokenOff = new Set<DirectoryNode>([this.#top]);
     if (page.nextPageToken !== undefined) {
       let directory: DirectoryNode = this.#top;
-      for (const name of pathBelow(this.#prefix, page.objects.at(-1)?.name ?? this.#prefix)?.folders ?? []) {
+      for (const name of pathBelow(this.#prefix, page.objects.at(-1)?.name ?? this.#prefix).folders) {
         const child = directory.children.get(name);
         if (!isDirectory(child)) break;
         brokenOff.add((directory = child));
@@ -224,7 +224,6 @@ class Listing {
 
   #object(object: ObjectInfo): void {
     const path = pathBelow(this.#prefix, object.name);
-    if (path === undefined) return;
     let directory: DirectoryNode | undefined = this.#top;
     this.#note(directory, object);
     for (const name of path.folders) {
@@ -233,7 +232,7 @@ class Listing {
       this.#note(directory, object);
     }
     if (path.last === "") this.#of(directory).placeholder = object;
-    else {
+    else if (path.last !== undefined) {
       this.#of(directory).names.add(path.last);
       this.#context.tree.observeObject(directory, path.last, object, this.#dateMs, this.#observation);
     }

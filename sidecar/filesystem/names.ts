@@ -31,15 +31,17 @@ export function isFileName(component: string): boolean {
 }
 
 /**
- * An object name below a folder, as folder names and a last part; a placeholder's last part is "". Undefined if
- * it cannot be shown as a path (`a//b`, `..`, components above 255 bytes): such objects are left alone.
+ * An object name below a folder, as folder names and a last part; a placeholder's last part is "". Of a name that
+ * cannot be shown as a path (`a//b`, `..`, components above 255 bytes) only the folders before the trouble are
+ * there and `last` is undefined: such objects are left alone.
  */
 export function pathBelow(
   folder: string,
   objectName: string,
-): { folders: string[]; last: string } | undefined {
-  const parts = objectName.slice(folder.length).split("/");
-  const last = parts.pop() ?? "";
-  if (!parts.every(isFileName) || (last !== "" && !isFileName(last))) return undefined;
-  return { folders: parts, last };
+): { folders: string[]; last: string | undefined } {
+  const folders = objectName.slice(folder.length).split("/");
+  const last = folders.pop() ?? "";
+  const trouble = folders.findIndex((name) => !isFileName(name));
+  if (trouble >= 0) return { folders: folders.slice(0, trouble), last: undefined };
+  return { folders, last: last === "" || isFileName(last) ? last : undefined };
 }

@@ -186,9 +186,9 @@ export class FolderRenamer {
     const { tree, store } = this.#context;
     const path = pathBelow("", rest);
     let directory: Node | undefined = top;
-    for (const name of path?.folders ?? [])
+    for (const name of path.folders)
       directory = isDirectory(directory) ? directory.children.get(name) : undefined;
-    if (path === undefined || !isDirectory(directory)) return;
+    if (path.last === undefined || !isDirectory(directory)) return;
     if (path.last === "") {
       directory.placeholder = moved.value;
       tree.confirmOwn(directory, moved.value, moved.dateMs);

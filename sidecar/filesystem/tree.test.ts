@@ -1,6 +1,6 @@
 import test from "ava";
 import type { ObjectInfo } from "../bucket/bucket.ts";
-import { FileNode, type Node } from "./nodes.ts";
+import type { FileNode, Node } from "./nodes.ts";
 import { Tree } from "./tree.ts";
 
 const owner = { uid: 0, gid: 0, mode: 0o666 };
