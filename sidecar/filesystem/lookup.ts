@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import { NAME_MAX_BYTES, OBJECT_NAME_MAX_BYTES } from "./names.ts";
-import { isDirectory, isLocal, type DirectoryNode, type Node } from "./nodes.ts";
+import { isDirectory, isFile, isLocal, type DirectoryNode, type Node } from "./nodes.ts";
 import { isTrusted } from "./trust.ts";
 
 export class Lookup {
@@ -51,7 +51,8 @@ export class Lookup {
   /** Before an open: asks again unless the version is trusted. ESTALE if the name stands for something newer (RULES 24). */
   async confirmForOpen(node: Node, signal?: AbortSignal): Promise<void> {
     if (isDirectory(node) || node.parent === undefined || node.parent.authoritative || isLocal(node)) return;
-    if (isTrusted(node.confirmed, this.#context.monotonicMs())) return;
+    const now = this.#context.monotonicMs();
+    if (isTrusted(node.confirmed, now) || (isFile(node) && node.heldUntilMs > now)) return;
     await this.#explorer.confirm(node, signal);
     if (node.parent === undefined) throw new FileSystemError("ESTALE", "the name has a newer version");
   }

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isBucketError } from "../bucket/errors.ts";
 import { attributesReply, entryReply, STATISTICS } from "./attributes-of.ts";
+import { Contested } from "./contested.ts";
 import type { Context, FileSystemOptions } from "./context.ts";
 import { OpenDirectories } from "./directories.ts";
 import { FileSystemError } from "./errors.ts";
@@ -44,6 +45,7 @@ export class MountedFileSystem implements FileSystem {
   readonly #directories: OpenDirectories;
   readonly #data: FileData;
   readonly #creator: FileCreator;
+  readonly #contested: Contested;
   readonly #saver: Saver;
   readonly #patcher: Patcher;
   readonly #attributes: AttributeSetter;
@@ -68,6 +70,7 @@ export class MountedFileSystem implements FileSystem {
     this.#patcher = new Patcher(context);
     this.#saver = new Saver(context, this.#patcher);
     this.#openFiles = new OpenFiles(context, this.#saver);
+    this.#contested = new Contested(context, this.#lookup, this.#openFiles);
     this.#namespace = new Namespace(context, this.#patcher);
     this.#directories = new OpenDirectories(context, this.#lookup);
     this.#data = new FileData(context);
@@ -105,8 +108,9 @@ export class MountedFileSystem implements FileSystem {
   }
 
   async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
-    const node = await this.#lookup.require(this.#tree.directory(parent), name, caller.interrupted);
-    return entryReply(node, this.#now());
+    const directory = this.#tree.directory(parent);
+    const node = await this.#lookup.require(directory, name, caller.interrupted);
+    return entryReply(await this.#contested.settle(directory, node), this.#now());
   }
 
   forget(inode: InodeId, count: number): void {
@@ -202,8 +206,10 @@ export class MountedFileSystem implements FileSystem {
 
   async open(caller: Caller, inode: InodeId, flags: number): Promise<OpenedFile> {
     const node = this.#tree.file(inode);
-    await this.#lookup.confirmForOpen(node, caller.interrupted);
-    return this.#openFiles.open(node, flags);
+    return this.#contested.watch(node, async () => {
+      await this.#lookup.confirmForOpen(node, caller.interrupted);
+      return this.#openFiles.open(node, flags);
+    });
   }
 
   async create(

@@ -72,6 +72,10 @@ export class FileNode extends NodeBase {
   pagesSerial = -1;
   /** The last upload's failure, until one succeeds. */
   saveError: unknown;
+  /** The name went to a newer version, or was removed, elsewhere: no new writer may come. */
+  supplanted = false;
+  /** A look-up fetched this version for the open that follows: until then it is opened without asking. */
+  heldUntilMs = 0;
   /** Waiting for the last handle to go. */
   readonly whenClosed: (() => void)[] = [];
   /** What was last uploaded, until the copy is known to have come to rest. */

@@ -146,6 +146,10 @@ export class OpenFiles {
     const unsaved = await node.openings.run(async () => {
       const { copy } = node;
       if (copy === undefined || node.opened.size > 0 || copy.retired) return false;
+      if (node.heldUntilMs > this.#context.monotonicMs()) {
+        this.restSoon(node, node.heldUntilMs - this.#context.monotonicMs());
+        return false;
+      }
       this.#unshare(node);
       node.access = undefined;
       node.writtenWhole = false;
@@ -218,22 +222,39 @@ export class OpenFiles {
     );
   }
 
+  /** Brings all bytes of a file nobody has open, ESTALE if its version is gone. They stay for the open that follows. */
+  async fetch(node: FileNode, keepMs: number): Promise<void> {
+    await node.openings.run(async () => {
+      await this.obtainCopy(node);
+      if (node.copy?.whole === false && node.fetcher !== undefined) await orStale(node.fetcher.whole());
+    });
+    node.heldUntilMs = this.#context.monotonicMs() + keepMs;
+    this.restSoon(node, keepMs);
+  }
+
   async #prepare(node: FileNode, writable: boolean): Promise<void> {
     clearTimeout(this.#resting.get(node));
     this.#resting.delete(node);
     await this.obtainCopy(node);
     const { copy, fetcher } = node;
-    if (copy !== undefined && !copy.whole && fetcher !== undefined) {
-      if (copy.versionEnd <= FETCH_IN_OPEN_BYTES) await fetchWhole(fetcher);
-      else if (copy.versionEnd <= FETCH_WHOLE_BYTES)
-        this.#context.background.start("fetch", () => fetchQuietly(fetcher));
-    }
+    if (copy !== undefined && !copy.whole && fetcher !== undefined)
+      await this.#beginFetch(fetcher, copy.versionEnd);
     if (writable) await this.allowWrites(node);
+  }
+
+  /** A version that is gone must show now, while the kernel can still look for the newer one, not at the first read. */
+  async #beginFetch(fetcher: Fetcher, size: number): Promise<void> {
+    if (size <= FETCH_IN_OPEN_BYTES) return orStale(fetcher.whole());
+    if (size > FETCH_WHOLE_BYTES) return;
+    this.#context.background.start("fetch", () => fetcher.whole().catch(() => undefined)); // readers are told themselves
+    await orStale(fetcher.need({ start: 0, end: 1 }));
   }
 
   #admit(node: FileNode, writable: boolean, append: boolean): OpenedFile {
     const copy = node.copy;
     if (copy === undefined) throw new FileSystemError("EIO", "no copy");
+    // What a writer of an old version closed would reach nobody; from here on the file counts as written to.
+    if (writable && node.supplanted) throw new FileSystemError("ESTALE", "the name has a newer version");
     node.access ??= this.#chooseAccess(node, writable);
     const id = this.#nextHandle++ as HandleId;
     const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
@@ -272,17 +293,12 @@ export class OpenFiles {
   }
 }
 
-/** Fetches everything now; a version that is gone means the name has a newer one. */
-async function fetchWhole(fetcher: Fetcher): Promise<void> {
+/** A version that is gone means that the name has a newer one, or none. */
+async function orStale<T>(fetching: Promise<T>): Promise<T> {
   try {
-    await fetcher.whole();
+    return await fetching;
   } catch (error) {
     if (isBucketError(error, "not-found")) throw new FileSystemError("ESTALE", "the version is gone", error);
     throw error;
   }
-}
-
-/** A download nobody waits for: readers that need its bytes are told of its failure themselves. */
-async function fetchQuietly(fetcher: Fetcher): Promise<void> {
-  await fetcher.whole().catch(() => undefined);
 }

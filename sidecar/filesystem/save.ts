@@ -4,6 +4,7 @@
 // generation it replaces. What happens when that no longer holds is decided here (DESIGN.md §5): a file written
 // as a whole supersedes, an edited one never silently does.
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import { takeSnapshot, type Snapshot } from "../copies/snapshot.ts";
@@ -16,8 +17,10 @@ import { decodeAttributes, metadataForInsert } from "./metadata.ts";
 import { movesEnded, type FileNode } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
 
-/** A whole file gives way to another writer this often before it reports trouble instead of fighting on. */
-const SUPERSEDE_ATTEMPTS = 8;
+/** A whole file keeps trying to supersede others for this long: below the 30 s after which web servers lose patience. */
+const SUPERSEDE_MS = 20_000;
+/** Between tries, at most: two who fight for one name must get out of step. */
+const SUPERSEDE_PAUSE_MS = 20;
 const NS_PER_S = 1_000_000_000n;
 
 export class Saver {
@@ -93,13 +96,18 @@ export class Saver {
   }
 
   async #insertUntilSettled(node: FileNode, snapshot: Snapshot): Promise<Dated<ObjectInfo>> {
+    const endMs = this.#context.monotonicMs() + SUPERSEDE_MS;
     let expected: Expected = node.version?.generation ?? node.replaces ?? "absent";
-    for (let attempt = 1; ; attempt += 1) {
+    for (;;) {
       try {
         return await this.#insert(node, snapshot, expected);
       } catch (error) {
-        if (!isBucketError(error, "precondition-failed") || attempt >= SUPERSEDE_ATTEMPTS) throw error;
+        if (!isBucketError(error, "precondition-failed")) throw error;
+        if (this.#context.monotonicMs() > endMs) {
+          throw new FileSystemError("EIO", `${node.name} is being replaced elsewhere again and again`, error);
+        }
         expected = await this.#afterConflict(node, snapshot, expected, error);
+        await delay(Math.random() * SUPERSEDE_PAUSE_MS);
       }
     }
   }

@@ -25,6 +25,9 @@ export class AttributeSetter {
   async set(node: Node, changes: SetAttributes): Promise<void> {
     if (this.#context.readOnly) throw new FileSystemError("EROFS", "mounted read-only");
     await movesEnded(node);
+    if (isFile(node) && node.supplanted && node.opened.size === 0) {
+      throw new FileSystemError("ESTALE", "the name has a newer version");
+    }
     if (changes.size !== undefined) {
       if (!isFile(node)) throw new FileSystemError("EINVAL", "only files have a length to set");
       await this.#truncate(node, changes.size);

@@ -266,7 +266,10 @@ export class Tree {
     const known = node.lookupCount > 0;
     this.detach(node);
     this.#stampModified(directory);
-    if (isFile(node)) this.#options.replaced(node);
+    if (isFile(node)) {
+      node.supplanted = true;
+      this.#options.replaced(node);
+    }
     if (known) this.#options.entryChanged(directory, name);
   }
 

@@ -1,0 +1,78 @@
+// Names whose versions change faster than they can be opened.
+//
+// An open that learns of a newer version answers ESTALE, and the kernel looks the name up and opens once more, but
+// only once (RULES 24). Where that second try could fail too, the look-up itself fetches what it found, so that the
+// open that follows has one whole version to show, even if that is no longer the newest.
+
+import type { Context } from "./context.ts";
+import { FileSystemError } from "./errors.ts";
+import type { Lookup } from "./lookup.ts";
+import { isFile, type DirectoryNode, type Node } from "./nodes.ts";
+import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
+
+/** From the open that failed to the look-up that follows it. */
+const REMEMBER_MS = 2000;
+/** From the look-up to the open that follows it. */
+const HOLD_MS = 1000;
+const FETCH_ATTEMPTS = 20;
+
+export class Contested {
+  readonly #context: Context;
+  readonly #lookup: Lookup;
+  readonly #openFiles: OpenFiles;
+  /** By folder and name: when that is forgotten again. */
+  readonly #names = new Map<string, number>();
+
+  constructor(context: Context, lookup: Lookup, openFiles: OpenFiles) {
+    this.#context = context;
+    this.#lookup = lookup;
+    this.#openFiles = openFiles;
+  }
+
+  /** Runs an open; remembers the name if it learned of a newer version. */
+  async watch<T>(node: Node, open: () => Promise<T>): Promise<T> {
+    const { parent, name } = node;
+    try {
+      return await open();
+    } catch (error) {
+      if (isStale(error) && parent !== undefined) this.#remember(parent, name);
+      throw error;
+    }
+  }
+
+  /** The node a look-up found, or a later one of the same name whose bytes are here. */
+  async settle(parent: DirectoryNode, found: Node): Promise<Node> {
+    if (!this.#take(parent, found.name)) return found;
+    let node: Node = found;
+    for (let attempt = 0; attempt < FETCH_ATTEMPTS; attempt += 1) {
+      if (!isFile(node) || node.local || (node.version?.size ?? 0) > FETCH_WHOLE_BYTES) return node;
+      try {
+        await this.#openFiles.fetch(node, HOLD_MS);
+        return node;
+      } catch (error) {
+        if (!isStale(error)) throw error;
+        node.confirmed = undefined;
+        node = await this.#lookup.require(parent, found.name);
+      }
+    }
+    return node;
+  }
+
+  #remember(parent: DirectoryNode, name: string): void {
+    const now = this.#context.monotonicMs();
+    for (const [key, endMs] of this.#names) if (endMs < now) this.#names.delete(key);
+    this.#names.set(`${parent.id}/${name}`, now + REMEMBER_MS);
+  }
+
+  #take(parent: DirectoryNode, name: string): boolean {
+    if (this.#names.size === 0) return false;
+    const key = `${parent.id}/${name}`;
+    const endMs = this.#names.get(key);
+    this.#names.delete(key);
+    return endMs !== undefined && endMs > this.#context.monotonicMs();
+  }
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof FileSystemError && error.code === "ESTALE";
+}

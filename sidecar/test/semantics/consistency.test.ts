@@ -1,0 +1,247 @@
+// Two mounts and another writer: what each sees of the others' changes, and when.
+
+import test from "ava";
+import { createHash } from "node:crypto";
+import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { BucketServer } from "../helpers/bucket-server.ts";
+import { mounted, session, shell } from "../helpers/mounted.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Waits until `look` answers with something else than undefined. */
+async function until<T>(look: () => Promise<T | undefined>, limitMs: number): Promise<T> {
+  for (const endMs = Date.now() + limitMs; ; await delay(20)) {
+    const found = await look().catch(() => undefined);
+    if (found !== undefined) return found;
+    if (Date.now() > endMs) throw new Error(`not within ${limitMs} ms`);
+  }
+}
+
+test.serial(
+  "a file made on one mount is found by the other at once, also after it was looked for in vain",
+  async (t) => {
+    const server = await BucketServer.start(t);
+    const [one, other] = await Promise.all([mounted(t, server), mounted(t, server)]);
+    for (let round = 0; round < 20; round += 1) {
+      await t.throwsAsync(stat(other.path(`f${round}`)), { code: "ENOENT" });
+      await writeFile(one.path(`f${round}`), `round ${round}`);
+      t.is(await readFile(other.path(`f${round}`), "utf8"), `round ${round}`);
+    }
+  },
+);
+
+test.serial(
+  "a replaced file is seen within a tenth of its age, whole, with another inode and another ETag",
+  async (t) => {
+    const { server, mount } = await session(t);
+    for (const bytes of ["longer than before", "short", "same!"]) {
+      await server.put("f", "12345");
+      await delay(1000); // a second old: trusted for a tenth of a second
+      const before = await stat(mount.path("f"));
+      await server.put("f", bytes);
+      const seen = await until(async () => {
+        const text = await readFile(mount.path("f"), "utf8");
+        t.true(text === "12345" || text === bytes, "never a mix");
+        return text === bytes ? text : undefined;
+      }, 1000);
+      t.is(seen, bytes);
+      const after = await stat(mount.path("f"));
+      t.not(after.ino, before.ino);
+      t.not(
+        `${Math.floor(after.mtimeMs / 1000)}-${after.size}`,
+        `${Math.floor(before.mtimeMs / 1000)}-${before.size}`,
+      );
+    }
+  },
+);
+
+test.serial("an old file is trusted for the freshness time, and not longer", async (t) => {
+  const { server, mount } = await session(t, ["--freshness", "2s"]);
+  await server.put("f", "old");
+  await server.age(HOUR_MS);
+  t.is(await readFile(mount.path("f"), "utf8"), "old");
+  await server.put("f", "new");
+  t.is(await readFile(mount.path("f"), "utf8"), "old", "trusted");
+  await delay(2200);
+  t.is(await readFile(mount.path("f"), "utf8"), "new");
+});
+
+test.serial("RULES 24: with freshness 0 every open sees the newest version", async (t) => {
+  const { server, mount } = await session(t, ["--freshness", "0"]);
+  await server.put("f", "first");
+  await server.age(HOUR_MS);
+  for (let round = 0; round < 30; round += 1) {
+    await server.put("f", `version ${"x".repeat(round % 7)} ${round}`);
+    await delay(110); // one confirmation is shared for 100 ms
+    t.is(await readFile(mount.path("f"), "utf8"), `version ${"x".repeat(round % 7)} ${round}`);
+  }
+});
+
+test.serial("a deleted file is gone within the time it was trusted for, a folder listing too", async (t) => {
+  const { server, mount } = await session(t, ["--freshness", "1s"]);
+  await server.put("d/f", "x");
+  await server.put("d/g", "y");
+  await server.age(HOUR_MS);
+  t.is(await shell(mount, "ls d"), "f\ng\n");
+  await server.remove("d/f");
+  await delay(1200);
+  await t.throwsAsync(stat(mount.path("d/f")), { code: "ENOENT" });
+  t.is(await shell(mount, "ls d"), "g\n");
+});
+
+test.serial("RULES 13: an open file goes on reading its own version while it is replaced", async (t) => {
+  const { server, mount } = await session(t, ["--freshness", "0"]);
+  const old = Buffer.alloc(20 << 20, "o");
+  await server.put("f", old);
+  const file = await open(mount.path("f"));
+  t.is((await file.read(Buffer.alloc(10), 0, 10, 0)).bytesRead, 10);
+  await delay(1500); // the whole-object GET that began at open has ended
+  await server.put("f", Buffer.alloc(20 << 20, "n"));
+  const hash = createHash("sha256");
+  for await (const chunk of file.createReadStream({ start: 0 })) hash.update(chunk as Buffer);
+  t.is(hash.digest("hex"), createHash("sha256").update(old).digest("hex"));
+  t.is((await readFile(mount.path("f"))).toString("utf8", 0, 3), "nnn");
+});
+
+test.serial(
+  "RULES 14: attributes changed elsewhere are seen, and the bytes are not fetched again",
+  async (t) => {
+    const server = await BucketServer.start(t);
+    const [one, other] = await Promise.all([
+      mounted(t, server, ["--freshness", "0"]),
+      mounted(t, server, ["--freshness", "0"]),
+    ]);
+    await writeFile(one.path("f"), "bytes");
+    t.is(await readFile(other.path("f"), "utf8"), "bytes");
+    const { ino } = await stat(other.path("f"));
+    await shell(one, "chmod 600 f");
+    await until(
+      async () => (((await stat(other.path("f"))).mode & 0o777) === 0o600 ? true : undefined),
+      5000,
+    );
+    await server.forgetRequests();
+    t.is(await readFile(other.path("f"), "utf8"), "bytes");
+    t.is((await stat(other.path("f"))).ino, ino, "the same version is the same inode");
+    t.true((await server.requests()).every(({ responseBytes }) => responseBytes < 4096));
+  },
+);
+
+test.serial("an attribute change is acknowledged only when a crash would not lose it", async (t) => {
+  const { server, mount } = await session(t);
+  await writeFile(mount.path("f"), "x");
+  await shell(mount, "chmod 640 f");
+  await mount.kill();
+  await mount.detach();
+  t.is((await server.stat("f"))?.metadata?.["goog-reserved-posix-mode"], "644");
+  await mount.start();
+  t.is((await stat(mount.path("f"))).mode & 0o777, 0o640);
+  t.is((await server.stat("f"))?.metadata?.["goog-reserved-posix-mode"], "640");
+});
+
+test.serial(
+  "a whole-file replacement may supersede another writer's, and both generations are logged",
+  async (t) => {
+    const { server, mount } = await session(t);
+    await writeFile(mount.path("f"), "mine");
+    const file = await open(mount.path("f"), "w");
+    await file.write("mine again");
+    const { generation } = await server.put("f", "theirs");
+    await file.close();
+    t.is((await server.get("f"))?.toString(), "mine again");
+    t.true(mount.lines.some(({ severity, found }) => severity === "WARNING" && found === generation));
+  },
+);
+
+test.serial("an edit that meets another writer loses neither version", async (t) => {
+  const { server, mount } = await session(t);
+  await server.put("f", "base text");
+  const file = await open(mount.path("f"), "r+");
+  await file.write("BASE", 0);
+  await server.put("f", "theirs");
+  const { errno } = (await t.throwsAsync(file.close())) as NodeJS.ErrnoException;
+  t.is(errno, -116); // ESTALE, which Node has no name for
+  t.is((await server.get("f"))?.toString(), "theirs");
+  const [conflict] = (await server.names()).filter((name) => name.startsWith("f.conflict-"));
+  t.is((await server.get(conflict ?? ""))?.toString(), "BASE text");
+  await delay(200);
+  t.is(await readFile(mount.path("f"), "utf8"), "theirs");
+});
+
+test.serial("O_EXCL on two mounts: the second close fails and nothing is replaced", async (t) => {
+  const server = await BucketServer.start(t);
+  const [one, other] = await Promise.all([mounted(t, server), mounted(t, server)]);
+  const first = await open(one.path("f"), "wx");
+  const second = await open(other.path("f"), "wx");
+  await first.write("first");
+  await second.write("second");
+  await first.close();
+  await t.throwsAsync(second.close(), { code: "EEXIST" });
+  t.is((await server.get("f"))?.toString(), "first");
+});
+
+test.serial("lock names exclude across machines already when they are opened", async (t) => {
+  const server = await BucketServer.start(t);
+  const [one, other] = await Promise.all([mounted(t, server), mounted(t, server)]);
+  const lock = await open(one.path("index.lock"), "wx");
+  await t.throwsAsync(open(other.path("index.lock"), "wx"), { code: "EEXIST" });
+  await lock.close();
+});
+
+test.serial(
+  "two mounts overwrite one name while a third and the API read it: every answer is one whole version",
+  async (t) => {
+    const server = await BucketServer.start(t);
+    const [one, other, reader] = await Promise.all([
+      mounted(t, server),
+      mounted(t, server),
+      mounted(t, server),
+    ]);
+    const version = (writer: string, round: number): string =>
+      `${writer}${round};`.repeat(1 + ((round * 7919) % 5000));
+    const whole = (text: string): boolean => text === "" || /^(([ab]\d+);)\1*$/.test(text);
+    await writeFile(one.path("f"), version("a", 0));
+    let writing = true;
+    const write = async (mount: typeof one, writer: string): Promise<void> => {
+      for (let round = 1; round <= 100; round += 1) await writeFile(mount.path("f"), version(writer, round));
+    };
+    const writers = Promise.all([write(one, "a"), write(other, "b")]).finally(() => (writing = false));
+    let reads = 0;
+    while (writing) {
+      const throughMount = await readFile(reader.path("f"), "utf8");
+      const throughApi = (await server.get("f"))?.toString() ?? "";
+      t.true(throughMount !== "" && whole(throughMount), throughMount.slice(0, 80));
+      t.true(throughApi !== "" && whole(throughApi));
+      reads += 1;
+    }
+    await writers;
+    t.true(reads > 20);
+    t.log(`${reads} reads while 200 versions were written`);
+  },
+);
+
+test.serial("a rename that must not replace loses against a file made elsewhere", async (t) => {
+  const server = await BucketServer.start(t);
+  const [one, other] = await Promise.all([mounted(t, server), mounted(t, server)]);
+  await writeFile(one.path("a"), "A");
+  await writeFile(other.path("b"), "B");
+  await rename(one.path("a"), one.path("b")); // may replace
+  t.is((await server.get("b"))?.toString(), "A");
+});
+
+test.serial("--read-only refuses every change", async (t) => {
+  const { server, mount } = await session(t, ["--read-only"]);
+  await server.put("f", "x");
+  t.is(await readFile(mount.path("f"), "utf8"), "x");
+  for (const change of ["echo y > f", "echo y > g", "rm f", "mkdir d", "chmod 600 f", "mv f g"]) {
+    await t.throwsAsync(shell(mount, change), { message: /Read-only file system/ }, change);
+  }
+});
+
+test.serial("--prefix shows what is below it and nothing else", async (t) => {
+  const { server, mount } = await session(t, ["--prefix", "app/data/"]);
+  await server.put("app/data/inside", "in");
+  await server.put("app/outside", "out");
+  t.is(await shell(mount, "ls -a; cat inside; mkdir d; echo x > d/new"), ".\n..\ninside\nin");
+  t.deepEqual(await server.names(), ["app/data/d/", "app/data/d/new", "app/data/inside", "app/outside"]);
+});

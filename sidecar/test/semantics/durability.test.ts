@@ -1,0 +1,135 @@
+// What is acknowledged is in the bucket: whatever is killed, and whatever the bucket answers.
+
+import test from "ava";
+import { createHash, randomBytes } from "node:crypto";
+import { access, open, readFile, stat, writeFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import { session, shell } from "../helpers/mounted.ts";
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+test.serial(
+  "X1: everything is killed the moment a close returns; the bucket holds the same bytes, and so does the next mount",
+  async (t) => {
+    const { server, mount } = await session(t);
+    const files = new Map(Array.from({ length: 20 }, (_, i) => [`f${i}`, randomBytes(1 + i * 50_000)]));
+    for (const [name, bytes] of files) await writeFile(mount.path(name), bytes);
+    await mount.kill();
+    for (const [name, bytes] of files)
+      t.is(sha256((await server.get(name)) ?? Buffer.alloc(0)), sha256(bytes), name);
+    await mount.start(); // over the dead mount
+    for (const [name, bytes] of files) t.is(sha256(await readFile(mount.path(name))), sha256(bytes), name);
+  },
+);
+
+test.serial(
+  "a file that was being written at the kill is not in the bucket; its bytes are kept and reported",
+  async (t) => {
+    const { server, mount } = await session(t);
+    const file = await open(mount.path("half"), "w");
+    await file.write("half a sentence");
+    await delay(200);
+    await mount.kill();
+    await file.close().catch(() => undefined);
+    await mount.detach();
+    await mount.start();
+    t.is(await server.get("half"), undefined);
+    t.true(mount.lines.some(({ object, severity }) => object === "half" && severity === "WARNING"));
+  },
+);
+
+test.serial("times and sizes, so ETags, are the same on a fresh machine", async (t) => {
+  const { mount } = await session(t);
+  await writeFile(mount.path("f"), "x");
+  await shell(mount, "touch -d 2020-02-02 f; cp -p f g; echo y >> g");
+  const before = await Promise.all(["f", "g"].map((name) => stat(mount.path(name), { bigint: true })));
+  await mount.stop();
+  await mount.start(["--state-dir", `${mount.stateDirectory}-new`]);
+  const after = await Promise.all(["f", "g"].map((name) => stat(mount.path(name), { bigint: true })));
+  t.deepEqual(
+    after.map(({ mtimeNs, size, mode }) => [mtimeNs, size, mode]),
+    before.map(({ mtimeNs, size, mode }) => [mtimeNs, size, mode]),
+  );
+});
+
+test.serial(
+  "X2: a bucket that answers 503 to writes makes close fail within 30 s; the old version stays, and later writes work",
+  async (t) => {
+    t.timeout(90_000);
+    const { server, mount } = await session(t);
+    await writeFile(mount.path("old"), "old");
+    await server.faults({ method: "storage.objects.insert", action: "return-503" });
+    const begunMs = Date.now();
+    const failed = await Promise.allSettled([
+      writeFile(mount.path("old"), "new"),
+      writeFile(mount.path("fresh"), "fresh"),
+    ]);
+    const tookMs = Date.now() - begunMs;
+    t.deepEqual(
+      failed.map((result) =>
+        result.status === "rejected" ? (result.reason as NodeJS.ErrnoException).code : "done",
+      ),
+      ["EIO", "EIO"],
+    );
+    t.true(tookMs < 30_000, `${tookMs} ms`);
+    t.is((await server.get("old"))?.toString(), "old");
+    t.is(await server.get("fresh"), undefined);
+    await server.clearFaults();
+    t.is(await readFile(mount.path("old"), "utf8"), "old");
+    await t.throwsAsync(access(mount.path("fresh")), { code: "ENOENT" });
+    await writeFile(mount.path("fresh"), "again");
+    t.is((await server.get("fresh"))?.toString(), "again");
+  },
+);
+
+test.serial("a bucket that answers slowly or wrongly now and then is not noticed", async (t) => {
+  const { server, mount } = await session(t);
+  for (const action of ["return-503", "return-429", "return-reset-connection", "lost-answer"]) {
+    await server.faults({ method: "storage.objects.insert", action, count: 1 });
+    await writeFile(mount.path(action), action);
+    t.is((await server.get(action))?.toString(), action);
+  }
+  await server.put("cold", randomBytes(3 << 20));
+  await server.faults({ method: "storage.objects.get", action: "return-broken-stream-after-500K", count: 2 });
+  t.is((await readFile(mount.path("cold"))).length, 3 << 20);
+});
+
+test.serial(
+  "X3: a folder that may not be read gives EACCES, never an empty folder or a missing file",
+  async (t) => {
+    const { server, mount } = await session(t);
+    await server.put("f", "x");
+    await server.faults({ method: "*", action: "return-403" });
+    await t.throwsAsync(readFile(mount.path("f")), { code: "EACCES" });
+    await t.throwsAsync(shell(mount, "ls"), { message: /Permission denied/ });
+    await server.clearFaults();
+  },
+);
+
+test.serial("stopping lets open uploads finish and leaves no mount", async (t) => {
+  const { server, mount } = await session(t);
+  const bytes = randomBytes(30 << 20);
+  await server.latency(100);
+  const writing = writeFile(mount.path("big"), bytes);
+  await delay(300);
+  const code = await mount.stop();
+  await writing;
+  t.is(code, 0);
+  t.is(sha256((await server.get("big")) ?? Buffer.alloc(0)), sha256(bytes));
+  t.false((await readFile("/proc/self/mountinfo", "utf8")).includes(mount.directory));
+});
+
+test.serial("every upload is logged with object, generation, bytes and time", async (t) => {
+  const { server, mount } = await session(t);
+  await writeFile(mount.path("cat.jpg"), "meow");
+  await delay(100);
+  const line = mount.lines.find(({ message }) => message === "upload done");
+  t.like(line, {
+    severity: "INFO",
+    object: "cat.jpg",
+    bytes: 4,
+    generation: (await server.stat("cat.jpg"))?.generation,
+  });
+  t.is(typeof line?.["ms"], "number");
+  t.is(typeof line?.["time"], "string");
+});
