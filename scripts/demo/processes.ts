@@ -54,6 +54,11 @@ export function processTree(leader: number): number[] {
   return [...found];
 }
 
+/** Those that share the session which this process leads or led, without itself. */
+export function sessionOf(leader: number): number[] {
+  return allProcesses().flatMap(({ pid, session }) => (session === leader && pid !== leader ? [pid] : []));
+}
+
 export function killAll(pids: readonly number[]): void {
   for (const pid of pids) {
     try {

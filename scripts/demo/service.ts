@@ -6,7 +6,9 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { killAll, processTree, startTimeOf } from "./processes.ts";
+import { killAll, processTree, sessionOf, startTimeOf } from "./processes.ts";
+
+const orphanTimeoutMs = 10_000;
 
 export interface ServiceOptions {
   readonly name: string;
@@ -42,6 +44,7 @@ export class Service {
   #exited: Promise<string> = Promise.resolve("was never started");
   #expectedToEnd = false;
   #logStart = 0;
+  #leader: number | undefined;
 
   constructor(options: ServiceOptions) {
     this.options = options;
@@ -74,6 +77,7 @@ export class Service {
     });
     closeSync(output);
     this.#child = child;
+    this.#leader = child.pid;
     this.#exited = ended(child);
     if (child.pid !== undefined) {
       writeFileSync(pidFile, JSON.stringify({ pid: child.pid, startTime: startTimeOf(child.pid) }));
@@ -98,6 +102,12 @@ export class Service {
 
   /** Asks it to end and waits; kills it if it takes too long. */
   async stop(): Promise<void> {
+    await this.#stopLeader();
+    await this.#endRest();
+    await rm(this.options.pidFile, { force: true });
+  }
+
+  async #stopLeader(): Promise<void> {
     if (this.#child?.pid === undefined) return;
     this.#expectedToEnd = true;
     const tree = processTree(this.#child.pid);
@@ -113,7 +123,16 @@ export class Service {
         `${this.name} did not stop within ${this.options.stopTimeoutMs / 1000} s and was killed.`,
       );
     }
-    await rm(this.options.pidFile, { force: true });
+  }
+
+  /** What it had started may outlive it, if it was killed: a while to finish, then no longer. */
+  async #endRest(): Promise<void> {
+    if (this.#leader === undefined) return;
+    const deadline = performance.now() + orphanTimeoutMs;
+    for (let rest = sessionOf(this.#leader); rest.length > 0; rest = sessionOf(this.#leader)) {
+      if (performance.now() > deadline) killAll(rest);
+      await sleep(50);
+    }
   }
 
   /** Ends it and all it has started in the middle of whatever they do, as a power cut would. */

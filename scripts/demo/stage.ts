@@ -53,7 +53,7 @@ export class Stage {
     this.#settings = { ...options, bucketName };
     this.#services = {
       bucket: bucketService(this.#settings),
-      mount: mountService(this.#settings, "mount", this.uploads, ["--state-dir", options.place.state]),
+      mount: mountService(this.#settings, "mount", this.uploads, ["--state-dir", this.#state]),
       app: appService(this.#settings),
       web: webService(this.#settings),
     };
@@ -78,6 +78,11 @@ export class Stage {
       throw error;
     }
     return stage;
+  }
+
+  /** A mount's local state belongs to one endpoint: another port, another state. */
+  get #state(): string {
+    return join(this.options.place.state, `port-${this.options.ports.bucket}`);
   }
 
   get uploads(): string {
@@ -138,8 +143,7 @@ export class Stage {
 
   /** Forgets all the mount knows locally, as a new machine would. It must not be running. */
   async wipeState(): Promise<void> {
-    await rm(this.options.place.state, { recursive: true, force: true });
-    await mkdir(this.options.place.state);
+    await rm(this.#state, { recursive: true, force: true });
   }
 
   /** Mounts the bucket a second time, with a state of its own. */
