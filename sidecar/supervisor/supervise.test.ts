@@ -166,10 +166,13 @@ test("a worker that dies ends the mount with exit code 1, and nobody hangs", asy
   t.deepEqual(mountsAt(directory), []);
 });
 
-test("when the supervisor is killed the worker takes the mount away", async (t) => {
+test("when the supervisor is killed the worker takes the mount away, by whatever path it was named", async (t) => {
   const directory = temporaryFolder(t);
-  const { supervisor, ready, workerPid } = start(t, directory);
+  const link = path.join(temporaryFolder(t), "link");
+  fs.symlinkSync(directory, link);
+  const { supervisor, ready, workerPid } = start(t, link);
   await ready;
+  t.is(typesAt(directory).length, 2);
   const worker = workerPid();
   supervisor.kill("SIGKILL");
   await until(() => mountsAt(directory).length === 0 && !fs.existsSync(`/proc/${worker}`));

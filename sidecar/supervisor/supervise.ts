@@ -120,7 +120,7 @@ class Supervision {
     this.#device = openDevice();
     const worker = new WorkerProcess(workerCommand, workerEnvironment, this.#device);
     this.#worker = worker;
-    worker.send({ type: "start", options: mountOptions });
+    worker.send({ type: "start", options: { ...mountOptions, directory } }); // the path without links
     await this.#unlessStopped(worker.expect("ready"));
     await this.#mount(directory, this.#device);
     worker.send({ type: "mounted" });

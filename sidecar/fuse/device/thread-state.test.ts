@@ -1,6 +1,8 @@
+import fs from "node:fs";
+
 import test from "ava";
 
-import { diesOfSignal, isBeingKilled, killIsPending } from "./thread-state.ts";
+import { diesOfSignal, hasMemory, isBeingKilled, killIsPending } from "./thread-state.ts";
 
 const status = (thread: string, shared: string) =>
   `Name:\tcat\nSigPnd:\t${thread}\nShdPnd:\t${shared}\nSigBlk:\t0000000000000100\n`;
@@ -21,8 +23,13 @@ test("a thread that exits by a signal is told from one that exits by itself", (t
   t.false(diesOfSignal(stat(0x400000, 9)));
 });
 
-test("threads that cannot be seen are taken for living", (t) => {
-  t.false(isBeingKilled(0));
-  t.false(isBeingKilled(2 ** 22 + 1));
-  t.false(isBeingKilled(process.pid));
+test("threads that cannot be seen are taken for living", async (t) => {
+  t.false(await isBeingKilled(0));
+  t.false(await isBeingKilled(2 ** 22 + 1));
+  t.false(await isBeingKilled(process.pid));
+});
+
+test("a thread has memory until it exits", (t) => {
+  t.true(hasMemory(fs.readFileSync("/proc/self/status", "latin1")));
+  t.false(hasMemory(status("0000000000000000", "0000000000000000")));
 });

@@ -4,7 +4,9 @@
 // complete_signal), whatever signal it was; /proc/TID/status shows it. Once the thread has begun to exit, the set
 // is empty again; then /proc/TID/stat shows PF_EXITING and the signal in its exit code.
 // Reading may wait for the thread, and the thread for us: during exec the kernel closes descriptors, which sends
-// FLUSH, under a lock that /proc/TID/stat takes too. So it is read on the pool, never by the thread that answers.
+// FLUSH, under a lock that /proc/TID/stat takes too. So /proc is read on the pool, never by the thread that answers,
+// and stat only once the thread has given up its memory: an exiting one has (exit_mm comes before exit_files), one
+// in exec has not.
 
 import { readFile } from "node:fs/promises";
 
@@ -18,10 +20,9 @@ const EXIT_CODE = 52 - 3;
 export async function isBeingKilled(threadId: number): Promise<boolean> {
   if (threadId === 0) return false;
   try {
-    return (
-      killIsPending(await readFile(`/proc/${threadId}/status`, "latin1")) ||
-      diesOfSignal(await readFile(`/proc/${threadId}/stat`, "latin1"))
-    );
+    const status = await readFile(`/proc/${threadId}/status`, "latin1");
+    if (killIsPending(status)) return true;
+    return !hasMemory(status) && diesOfSignal(await readFile(`/proc/${threadId}/stat`, "latin1"));
   } catch {
     return false;
   }
@@ -33,6 +34,11 @@ export function killIsPending(status: string): boolean {
     if ((BigInt(`0x${mask}`) & SIGKILL_BIT) !== 0n) return true;
   }
   return false;
+}
+
+/** Reads whether a /proc/TID/status tells sizes of memory: it does until the thread exits. */
+export function hasMemory(status: string): boolean {
+  return /^VmSize:/m.test(status);
 }
 
 /** Reads flags and exit_code of a /proc/TID/stat. */
