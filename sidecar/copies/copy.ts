@@ -49,6 +49,13 @@ export class Copy {
   retired = false;
 
   #descriptor: number | undefined;
+  /** Calls under way on the descriptor: closed below them, its number would soon mean another file. */
+  #calls = 0;
+  #closing = false;
+  /** Downloads of the whole version whose checksum is still to come: until then the copy is not whole. */
+  #unverified = 0;
+  /** Ranges programs wrote while bytes of the version were still arriving. */
+  #written = new Extents();
   /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
   readonly #writes = new Turn();
 
@@ -75,6 +82,7 @@ export class Copy {
   }
 
   get descriptor(): number {
+    this.#closing = false;
     this.#descriptor ??= fs.openSync(this.path, fs.constants.O_RDWR);
     return this.#descriptor;
   }
@@ -124,7 +132,9 @@ export class Copy {
     const buffer = Buffer.allocUnsafe(length);
     let filled = 0;
     while (filled < length) {
-      const { bytesRead } = await readAt(this.descriptor, buffer, filled, length - filled, offset + filled);
+      const { bytesRead } = await this.#call((descriptor) =>
+        readAt(descriptor, buffer, filled, length - filled, offset + filled),
+      );
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
@@ -136,13 +146,18 @@ export class Copy {
     this.dirty = true;
     return this.#writes.run(async () => {
       await this.#store(offset, data);
-      this.present?.add({ start: offset, end: offset + data.length });
+      if (this.present === undefined) return;
+      const range = { start: offset, end: offset + data.length };
+      this.present.add(range);
+      this.#written.add(range);
+      this.#noteIfWhole();
     });
   }
 
   /** Bytes of `version` arriving from the bucket: stored only where nothing newer is. */
   fill(offset: number, data: Buffer): Promise<void> {
     return this.#writes.run(async () => {
+      if (this.retired) return; // nobody needs them any more, and the file may be gone
       for (const gap of this.missing({ start: offset, end: offset + data.length })) {
         await this.#store(gap.start, data.subarray(gap.start - offset, gap.end - offset));
         this.present?.add(gap);
@@ -155,20 +170,29 @@ export class Copy {
   truncate(size: number): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
-      await truncateTo(this.descriptor, size);
+      await this.#call((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
       this.#noteIfWhole();
     });
   }
 
-  /** The bytes that came are not those of the version: nothing counts as present any more (unless a program wrote). */
+  /** The bytes that came are not those of the version: only what programs wrote counts as present from now on. */
   discard(): void {
-    if (!this.dirty) this.present = new Extents();
+    this.present = new Extents(this.#written.ranges);
+  }
+
+  /** All bytes of the version are about to come, their checksum last. Call the result when that is over. */
+  expectChecksum(): () => void {
+    this.#unverified += 1;
+    return () => {
+      this.#unverified -= 1;
+      this.#noteIfWhole();
+    };
   }
 
   /** Waits until the local disk has the bytes; also write-protects mapped pages, so later stores move ctime. */
   sync(): Promise<void> {
-    return syncFile(this.descriptor);
+    return this.#call(syncFile);
   }
 
   /** Declares the present state of the file equal to `version`. */
@@ -179,21 +203,30 @@ export class Copy {
     this.dirty = false;
   }
 
+  /** Closes the file, once nothing is under way on it any more. */
   close(): void {
-    if (this.#descriptor === undefined) return;
+    this.#closing = this.#calls > 0;
+    if (this.#descriptor === undefined || this.#closing) return;
     fs.closeSync(this.#descriptor);
     this.#descriptor = undefined;
+  }
+
+  async #call<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
+    const { descriptor } = this;
+    this.#calls += 1;
+    try {
+      return await work(descriptor);
+    } finally {
+      this.#calls -= 1;
+      if (this.#closing) this.close();
+    }
   }
 
   async #store(offset: number, data: Buffer): Promise<void> {
     let stored = 0;
     while (stored < data.length) {
-      const { bytesWritten } = await writeAt(
-        this.descriptor,
-        data,
-        stored,
-        data.length - stored,
-        offset + stored,
+      const { bytesWritten } = await this.#call((descriptor) =>
+        writeAt(descriptor, data, stored, data.length - stored, offset + stored),
       );
       stored += bytesWritten;
     }
@@ -201,6 +234,7 @@ export class Copy {
 
   /** A copy that has everything stops keeping count of ranges. The fills so far are not a program's change. */
   #noteIfWhole(): void {
+    if (this.#unverified > 0 && this.versionEnd > 0) return;
     if (this.present === undefined || this.missing({ start: 0, end: this.versionEnd }).length > 0) return;
     this.present = undefined;
     if (!this.dirty) this.stamp = this.observe();

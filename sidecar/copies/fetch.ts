@@ -47,7 +47,7 @@ export class ReaderPosition {
 export class Fetcher {
   readonly #bucket: Bucket;
   readonly #copy: Copy;
-  readonly #downloads = new Set<Download>();
+  readonly #downloads = new Map<Download, Promise<void>>();
   readonly #stop = new AbortController();
   #waiters: Waiter[] = [];
 
@@ -62,7 +62,8 @@ export class Fetcher {
    */
   async whole(): Promise<void> {
     const all = { start: 0, end: this.#copy.versionEnd };
-    await Promise.all(this.#startMissing(all));
+    this.#watch(this.#startMissing(all));
+    await Promise.all(this.#downloads.values());
     await this.need(all);
   }
 
@@ -76,11 +77,16 @@ export class Fetcher {
 
   /** Brings bytes a reader will likely want; nobody waits. Not while an earlier window is still far from done. */
   lookAhead(range: ByteRange): void {
-    const pending = [...this.#downloads].reduce(
+    const pending = [...this.#downloads.keys()].reduce(
       (sum, { range: { end }, position }) => sum + end - position,
       0,
     );
     if (pending < (range.end - range.start) / 2) this.#watch(this.#startMissing(range));
+  }
+
+  /** Whether bytes are on their way: the copy's file is being written to. */
+  get busy(): boolean {
+    return this.#downloads.size > 0;
   }
 
   /** Gives up all downloads; those who wait fail. */
@@ -90,7 +96,12 @@ export class Fetcher {
 
   #startMissing(range: ByteRange): Promise<void>[] {
     const missing = this.#copy.missing(range).flatMap((gap) => this.#notUnderWay(gap));
-    return missing.map((gap) => this.#download({ range: gap, position: gap.start }));
+    return missing.map((gap) => {
+      const download = { range: gap, position: gap.start };
+      const done = this.#download(download);
+      this.#downloads.set(download, done);
+      return done;
+    });
   }
 
   /** Failures of these downloads reach those who wait for their ranges; the promises themselves have no other reader. */
@@ -100,7 +111,7 @@ export class Fetcher {
 
   #notUnderWay(gap: ByteRange): ByteRange[] {
     let rest = [gap];
-    for (const { range, position } of this.#downloads) {
+    for (const { range, position } of this.#downloads.keys()) {
       const covered = { start: position, end: range.end };
       rest = rest.flatMap(({ start, end }) => [
         { start, end: Math.min(end, covered.start) },
@@ -112,12 +123,10 @@ export class Fetcher {
   }
 
   async #download(download: Download): Promise<void> {
-    this.#downloads.add(download);
     const { range } = download;
     try {
       await this.#receive(download);
     } catch (error) {
-      if (isBucketError(error, "checksum")) this.#copy.discard();
       this.#fail(
         isBucketError(error, "checksum") ? range : { start: download.position, end: range.end },
         error,
@@ -135,6 +144,7 @@ export class Fetcher {
     const rest = { start: download.position, end: Math.min(download.range.end, version.size) };
     const entire = rest.start === 0 && rest.end === version.size;
     const options = { signal: this.#stop.signal, ...(entire ? {} : { range: rest }) };
+    const verified = entire ? this.#copy.expectChecksum() : undefined;
     try {
       for await (const chunk of this.#bucket.read(version, options)) {
         await this.#copy.fill(download.position, chunk);
@@ -142,10 +152,13 @@ export class Fetcher {
         this.#wake();
       }
     } catch (error) {
+      if (isBucketError(error, "checksum")) this.#copy.discard();
       // Renamed meanwhile: the same bytes, another name and generation.
       const moved = this.#copy.version?.generation !== version.generation;
       if (!moved || !isBucketError(error, "not-found")) throw error;
       await this.#receive(download);
+    } finally {
+      verified?.();
     }
   }
 

@@ -47,8 +47,12 @@ function ageMs(stamp: Stamp): number {
   return Date.now() - Number(stamp.changedNs / 1_000_000n);
 }
 
-/** A state of the file with its checksum. Small files come from memory; large ones are waited for until they rest. */
-export async function takeSnapshot(copy: Copy, clonePath: string): Promise<Snapshot> {
+/**
+ * A state of the file with its checksum. Small files come from memory; large ones are waited for until they rest,
+ * unless `busy` says that they do not.
+ */
+export async function takeSnapshot(copy: Copy, clonePath: string, busy = false): Promise<Snapshot> {
+  if (busy) return fromClone(copy, clonePath);
   for (let attempt = 0; attempt < ATTEMPTS_BEFORE_CLONE; attempt += 1) {
     await copy.sync();
     const before = copy.observe();
@@ -92,9 +96,7 @@ async function inPlace(copy: Copy, stamp: Stamp): Promise<Snapshot> {
 /** What a busy file holds now, copied aside (shared extents where the disk can). Never sealed: the stamp is from before. */
 async function fromClone(copy: Copy, clonePath: string): Promise<Snapshot> {
   const stamp = copy.observe();
-  await fs.copyFile(copy.path, clonePath, constants.COPYFILE_FICLONE);
-  const clone = await fs.open(clonePath, "r");
-  await fs.unlink(clonePath);
+  const clone = await openClone(copy, clonePath);
   const { size } = await clone.stat();
   let sum = 0;
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -112,6 +114,16 @@ async function fromClone(copy: Copy, clonePath: string): Promise<Snapshot> {
     rested: false,
     dispose: () => clone.close(),
   };
+}
+
+/** A copy of the file that has no name, and so is gone when it is closed. */
+async function openClone(copy: Copy, clonePath: string): Promise<fs.FileHandle> {
+  try {
+    await fs.copyFile(copy.path, clonePath, constants.COPYFILE_FICLONE);
+    return await fs.open(clonePath, "r");
+  } finally {
+    await fs.rm(clonePath, { force: true });
+  }
 }
 
 /**

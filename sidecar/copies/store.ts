@@ -32,6 +32,8 @@ export class CopyStore {
   readonly #log: Log;
   readonly #resting: LRUCache<string, Resting>;
   readonly #inUse = new Set<string>();
+  /** Given up, and not yet gone from disk and database: not to be found again. */
+  readonly #leaving = new Set<string>();
   /** An earlier run left copies: their names are worth a look. */
   #inherited = false;
 
@@ -51,8 +53,6 @@ export class CopyStore {
 
   /** What an earlier run left: its cache is taken over, its unfinished work is kept and reported (RULES 10). */
   async takeOver(): Promise<void> {
-    const uploaded = await this.#state.database.read("SELECT id FROM copies WHERE state = 'uploaded'");
-    for (const { id } of uploaded) await this.#erase(String(id));
     await this.#state.database.write({
       sql: "UPDATE copies SET state = 'unfinished' WHERE state = 'dirty'",
       values: [],
@@ -70,7 +70,12 @@ export class CopyStore {
       "SELECT 1 FROM copies WHERE state IN ('clean', 'partial') LIMIT 1",
     );
     this.#inherited = any !== undefined;
-    this.#background.start("take over cache", () => this.#takeOverOrder());
+    const startedMs = Date.now();
+    this.#background.start("take over cache", async () => {
+      await this.#takeOverOrder();
+      await this.#eraseUploaded();
+      await this.#eraseStrays(startedMs);
+    });
   }
 
   /** A new, empty copy for a file that is written from scratch. */
@@ -99,7 +104,7 @@ export class CopyStore {
     const bytes = copy.observe().allocatedBytes;
     if (!copy.promised)
       await this.#state.database.write(
-        this.#row(copy, version.name, copy.whole ? "clean" : "partial", bytes),
+        this.#row(copy, (copy.version ?? version).name, copy.whole ? "clean" : "partial", bytes),
       );
     else
       await this.#state.database.write({
@@ -165,13 +170,14 @@ export class CopyStore {
     if (!copy.promised) this.#record(copy, object, "uploaded");
   }
 
-  /** The object behind a copy has a new name. */
+  /** The object behind a copy has a new name. Its file is not touched: it may be closed, or gone. */
   renamed(copy: Copy, version: ObjectInfo): void {
-    if (!copy.promised) return this.#record(copy, version.name, copy.dirty ? "dirty" : "uploaded");
+    if (copy.retired) return;
     this.#background.start("record rename", () =>
-      this.#state.database.write(
-        this.#row(copy, version.name, copy.whole ? "clean" : "partial", copy.observe().allocatedBytes),
-      ),
+      this.#state.database.write({
+        sql: "UPDATE copies SET object = ?, generation = ?, version = ? WHERE id = ?",
+        values: [version.name, version.generation, encodeVersion(version), copy.id],
+      }),
     );
   }
 
@@ -197,6 +203,7 @@ export class CopyStore {
     );
     if (row === undefined) return undefined;
     const id = String(row["id"]);
+    if (this.#leaving.has(id)) return undefined;
     try {
       const present = row["present"] === null ? undefined : new Extents(decodeRanges(String(row["present"])));
       const held = decodeVersion(String(row["version"]));
@@ -248,13 +255,40 @@ export class CopyStore {
 
   #evict(id: string, copy: Copy | undefined): void {
     if (copy !== undefined) copy.retired = true;
+    copy?.close();
     this.#inUse.delete(id);
+    this.#leaving.add(id);
     this.#background.start("erase copy", () => this.#erase(id));
   }
 
   async #erase(id: string): Promise<void> {
     await this.#state.database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
     await fs.rm(this.#state.copyPath(id), { force: true });
+    this.#leaving.delete(id);
+  }
+
+  /** Copies that were uploaded but not proven to have come to rest when the earlier run ended. */
+  async #eraseUploaded(): Promise<void> {
+    const rows = await this.#state.database.read("SELECT id FROM copies WHERE state = 'uploaded'");
+    const left = rows.map(({ id }) => String(id)).filter((id) => !this.#inUse.has(id));
+    for (const id of left) await this.#erase(id);
+  }
+
+  /** Files of an earlier run that no row speaks of: fetched, but not kept before it ended. */
+  async #eraseStrays(startedMs: number): Promise<void> {
+    for await (const { name } of await fs.opendir(this.#state.copyPath(""))) {
+      const id = name.replace(/\.clone$/, "");
+      if (name === id && this.#resting.has(id)) continue;
+      const changedMs = (await fs.stat(this.#state.copyPath(name)).catch(() => undefined))?.ctimeMs;
+      if (changedMs === undefined || changedMs >= startedMs || this.#inUse.has(id)) continue;
+      if (name === id && (await this.#hasRow(id))) continue;
+      await fs.rm(this.#state.copyPath(name), { force: true });
+    }
+  }
+
+  async #hasRow(id: string): Promise<boolean> {
+    const rows = await this.#state.database.read("SELECT 1 FROM copies WHERE id = ?", id);
+    return rows.length > 0 || this.#inUse.has(id);
   }
 
   #record(copy: Copy, object: string, state: string): void {
