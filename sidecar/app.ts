@@ -14,7 +14,7 @@ import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
 import { DEVICE_DESCRIPTOR } from "./supervisor/messages.ts";
-import { unmountLazily } from "./supervisor/mount-stack.ts";
+import { detachServed } from "./supervisor/mount-stack.ts";
 import { superviseMount } from "./supervisor/supervise.ts";
 import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
@@ -171,12 +171,12 @@ class Worker {
     this.#ended.resolve();
   }
 
-  /** The supervisor is gone and cannot unmount any more. */
+  /** The supervisor is gone and cannot unmount any more. The read-only folder below stays (RULES 31). */
   async #endAlone(): Promise<void> {
     if (this.#assembled !== undefined) {
       this.#log.error("the supervisor is gone; finishing uploads and unmounting");
       await this.#stop(this.#options?.drainTimeoutMs ?? 0);
-      if (this.#options !== undefined) await unmountLazily(this.#options.directory);
+      if (this.#options !== undefined) await detachServed(this.#options.directory);
     }
     await this.#end();
   }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import test from "ava";
 
 import { anonymous, credentialsFor, SharedCredentials, type HeaderSource } from "./auth.ts";
-import { isBucketError } from "./errors.ts";
+import { BucketError, isBucketError } from "./errors.ts";
 import { bucketAt, bytesSource, refuse, resource, sendJson, serve } from "./service.fixture.ts";
 
 // Hands out token-1, token-2, … each good until it is told to be expired.
@@ -164,3 +164,16 @@ test.serial(
     t.is(issued, 2);
   },
 );
+
+test.serial("a key file that is not there is no usable credentials, and said by name", async (t) => {
+  const before = process.env["GOOGLE_APPLICATION_CREDENTIALS"];
+  process.env["GOOGLE_APPLICATION_CREDENTIALS"] = "/nowhere/key.json";
+  t.teardown(() => {
+    if (before === undefined) delete process.env["GOOGLE_APPLICATION_CREDENTIALS"];
+    else process.env["GOOGLE_APPLICATION_CREDENTIALS"] = before;
+  });
+  const credentials = credentialsFor("https://storage.googleapis.com");
+  const error = await t.throwsAsync(async () => credentials.headers(), { instanceOf: BucketError });
+  t.is((error as BucketError).kind, "unauthenticated");
+  t.regex(String((error as BucketError).cause), /\/nowhere\/key\.json/);
+});

@@ -102,7 +102,8 @@ export const credentialsRemedy =
   "`gcloud auth application-default login` or set GOOGLE_APPLICATION_CREDENTIALS to a key file";
 
 // The library throws plain errors. One that comes from the network has a status or a code: then the place tokens
-// come from is not well, which passes. Any other means that there are no usable credentials.
+// come from is not well, which passes. Any other means that there are no usable credentials: none at all, a key
+// file that is not there (its code comes from the file system), a key that is refused.
 function credentialsError(error: unknown): BucketError {
   if (error instanceof BucketError) return error;
   const { status, code } = networkFacts(error);
@@ -124,10 +125,20 @@ function credentialsError(error: unknown): BucketError {
   });
 }
 
+/** A library's message up to its first full stop, on one line. */
+export function firstSentence(text: string): string {
+  return (/^.*?(?=\.\s|\.?$)/s.exec(text)?.[0] ?? text).replace(/\s+/g, " ").trim();
+}
+
 function networkFacts(error: unknown): { status: number | undefined; code: string | undefined } {
-  const { response, code } = error as { response?: { status?: unknown }; code?: unknown };
+  const { response, code, path } = error as {
+    response?: { status?: unknown };
+    code?: unknown;
+    path?: unknown;
+  };
+  const ofFile = typeof path === "string";
   return {
     status: typeof response?.status === "number" ? response.status : undefined,
-    code: typeof code === "string" && /^(E[A-Z]|UND_ERR)/.test(code) ? code : undefined,
+    code: typeof code === "string" && !ofFile && /^(E(?!RR_)[A-Z]|UND_ERR)/.test(code) ? code : undefined,
   };
 }

@@ -1,6 +1,6 @@
 // Is the bucket there and may we use it? Asked once at the start, answered in words that help.
 
-import { credentialsRemedy } from "./auth.ts";
+import { credentialsRemedy, firstSentence } from "./auth.ts";
 import type { BucketLayout } from "./bucket.ts";
 import { isGoogle } from "./endpoint.ts";
 import { BucketError, isBucketError } from "./errors.ts";
@@ -92,7 +92,7 @@ function remedyFor(error: BucketError, bucket: string, endpoint: string): string
       );
     case "unauthenticated":
       return google
-        ? `no usable credentials for bucket ${bucket}. ${credentialsRemedy}`
+        ? `no usable credentials for bucket ${bucket}${reasonOf(error)}. ${credentialsRemedy}`
         : `${endpoint} asks for credentials, which are sent to Google's endpoints only`;
     case "throttled":
       return `bucket ${bucket} answers that there are too many requests. Try again later`;
@@ -110,4 +110,9 @@ function remedyFor(error: BucketError, bucket: string, endpoint: string): string
     case "aborted":
       return undefined; // nothing a listing is answered with
   }
+}
+
+/** What the credentials library said, in brackets; nothing where the service itself refused. */
+function reasonOf({ cause }: BucketError): string {
+  return cause instanceof Error ? ` (${firstSentence(cause.message)})` : "";
 }

@@ -129,7 +129,7 @@ export class Requests {
 
   #noteRepetition(request: string, attempt: number, delayMs: number, err: BucketError): void {
     this.#measure.repeated += 1;
-    const level = attempt >= notableAttempt ? "warn" : "debug";
+    const level = attempt === notableAttempt ? "warn" : "debug"; // once for each request, not once for each try
     this.log[level]({ request, attempt, delayMs, kind: err.kind, err }, "bucket request will be repeated");
   }
 }

@@ -153,7 +153,7 @@ test("signals for the whole group are left to the supervisor", async (t) => {
   t.is(await exit, 0);
 });
 
-test("a worker that dies ends the mount with exit code 1, and nobody hangs", async (t) => {
+test("RULES 31: a worker that dies ends the mount with exit code 1; nobody hangs, and nobody writes into the folder below", async (t) => {
   const directory = temporaryFolder(t);
   const { ready, exit, workerPid } = start(t, directory);
   await ready;
@@ -163,6 +163,9 @@ test("a worker that dies ends the mount with exit code 1, and nobody hangs", asy
   process.kill(workerPid(), "SIGKILL");
   await t.throwsAsync(reader, { message: /not connected|aborted|Input\/output|No such device/ });
   t.is(await exit, 1);
+  t.deepEqual(typesAt(directory), ["tmpfs"]);
+  await t.throwsAsync(writeFile(path.join(directory, "lost"), "x"), { code: "EROFS" });
+  await unmountDirectory(directory);
   t.deepEqual(mountsAt(directory), []);
 });
 

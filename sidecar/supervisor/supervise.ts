@@ -62,6 +62,7 @@ class Supervision {
   readonly #stopped = Promise.withResolvers<void>();
   readonly #hurried = Promise.withResolvers<void>();
   #stopping = false;
+  #lost = false;
   #worker: WorkerProcess | undefined;
   #device: number | undefined;
   /** Where it is mounted, without links; undefined while nothing is. */
@@ -89,7 +90,10 @@ class Supervision {
       this.#options.onReady?.();
       await Promise.race([this.#stopped.promise, this.#worker?.ended]);
       // A later worker on the same mount would be started here, now that `ended` says its predecessor is reaped.
-      if (!this.#stopping) await this.#logUnexpectedEnd();
+      if (!this.#stopping) {
+        this.#lost = true;
+        await this.#logUnexpectedEnd();
+      }
     }
     const code = await this.#bringDown();
     return failure ?? code;
@@ -97,7 +101,10 @@ class Supervision {
 
   async #logUnexpectedEnd(): Promise<void> {
     const end = await this.#worker?.ended;
-    this.#log.error({ how: end && describeEnd(end) }, "the worker ended unexpectedly");
+    this.#log.error(
+      { how: end && describeEnd(end), directory: this.#mounted },
+      "the worker ended unexpectedly; the folder stays empty and read-only until the next start, or `sidemount unmount`",
+    );
   }
 
   /** Answers with the exit code if it cannot be done; undefined once programs can use the folder, or if stopped. */
@@ -152,7 +159,8 @@ class Supervision {
     const code = worker === undefined ? EXIT_DONE : await this.#endWorker(worker);
     if (this.#device !== undefined) fs.closeSync(this.#device); // the last holder: ends a detached connection too
     if (this.#mounted !== undefined) {
-      await removeUnderlay(this.#mounted);
+      // Programs that go on without the mount must not write where nobody would find it (RULES 31).
+      if (!this.#lost) await removeUnderlay(this.#mounted);
       forgetSupervisor(this.#mounted);
     }
     return code;

@@ -89,6 +89,8 @@ test("exec: a command whose mount is lost is stopped, and that is a failure", as
   const { code, stderr } = await running.outcome;
   t.not(code, 0);
   t.true(stderr.includes("the mount was lost"));
+  t.throws(() => writeFileSync(`${mountPoint}/lost`, "x"), { code: "EROFS" });
+  t.is((await run(["unmount", mountPoint]).outcome).code, 0);
   t.false(isMounted(mountPoint));
 });
 
