@@ -21,8 +21,12 @@ export async function hasDescriptorOf(pid: number, inode: number): Promise<boole
 async function look(pid: number, inode: number): Promise<boolean> {
   const folder = `/proc/${pid}/fdinfo`;
   const descriptors = await readdir(folder);
-  const texts = await Promise.all(descriptors.map((name) => readFile(`${folder}/${name}`, "utf8").catch(() => "")));
-  const mountIds = texts.filter((text) => field(text, "ino") === String(inode)).map((text) => field(text, "mnt_id"));
+  const texts = await Promise.all(
+    descriptors.map((name) => readFile(`${folder}/${name}`, "utf8").catch(() => "")),
+  );
+  const mountIds = texts
+    .filter((text) => field(text, "ino") === String(inode))
+    .map((text) => field(text, "mnt_id"));
   if (mountIds.length === 0) return false;
   const mounts = (await readFile(`/proc/${pid}/mountinfo`, "utf8")).split("\n");
   return mountIds.some((id) => mounts.some((line) => line.startsWith(`${id} `) && line.includes(" - fuse")));
