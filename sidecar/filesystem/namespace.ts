@@ -98,26 +98,45 @@ export class Namespace {
   }
 
   async removeDirectory(parent: DirectoryNode, directory: DirectoryNode): Promise<void> {
-    const { tree, bucket } = this.#context;
     await movesEnded(directory);
+    const endChange = this.#context.tree.beginChange(parent, directory.name);
+    try {
+      await this.#removeDirectory(parent, directory);
+    } finally {
+      endChange();
+    }
+  }
+
+  async #removeDirectory(parent: DirectoryNode, directory: DirectoryNode): Promise<void> {
+    const { tree } = this.#context;
     const prefix = tree.objectName(directory);
     await Promise.all(
       [...directory.postponed.values()].map((node) => this.#removePostponed(directory, node)),
     );
-    const page = await bucket.list({ prefix, pageSize: 2 });
+    const objects = await this.#firstObjects(prefix);
     const inside =
-      page.objects.some(({ name }) => name !== prefix) || [...directory.children.values()].some(isLocal);
+      objects.some(({ name }) => name !== prefix) || [...directory.children.values()].some(isLocal);
     if (inside) throw new FileSystemError("ENOTEMPTY", `${directory.name} has entries`);
     await this.keepFolder(parent, directory);
-    const placeholder = page.objects.find(({ name }) => name === prefix);
-    const endChange = tree.beginChange(parent, directory.name);
-    try {
-      if (placeholder !== undefined) await this.remove(placeholder);
-    } finally {
-      endChange();
-    }
+    const placeholder = objects.find(({ name }) => name === prefix);
+    if (placeholder !== undefined) await this.remove(placeholder);
     tree.detach(directory);
     tree.touch(parent);
+  }
+
+  /** At least two objects below `prefix`, if there are. Pages may be shorter than asked for and still not the last. */
+  async #firstObjects(prefix: string): Promise<readonly ObjectInfo[]> {
+    const objects: ObjectInfo[] = [];
+    for (let pageToken: string | undefined; ;) {
+      const page = await this.#context.bucket.list({
+        prefix,
+        pageSize: 2,
+        ...(pageToken ? { pageToken } : {}),
+      });
+      objects.push(...page.objects);
+      if (objects.length >= 2 || page.nextPageToken === undefined) return objects;
+      pageToken = page.nextPageToken;
+    }
   }
 
   async unlink(parent: DirectoryNode, node: ObjectNode): Promise<void> {
@@ -200,6 +219,7 @@ export class Namespace {
 
   async #removePostponed(parent: DirectoryNode, node: FileNode, name = node.name): Promise<void> {
     const { bucket } = this.#context;
+    await movesEnded(parent);
     if (parent.postponed.get(name) !== node || node.version === undefined) return;
     try {
       await bucket.remove(node.version.name, node.version.generation);

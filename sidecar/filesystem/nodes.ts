@@ -4,12 +4,14 @@
 // node. A node without a parent has lost its name (unlinked, or replaced in the bucket by a newer version)
 // and lives on for those who have it open.
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { Generation, ObjectInfo } from "../bucket/bucket.ts";
 import type { Copy } from "../copies/copy.ts";
 import type { Fetcher, ReaderPosition } from "../copies/fetch.ts";
 import type { Summed } from "../copies/snapshot.ts";
 import type { SharedRun } from "../lib/shared-run.ts";
 import { Turn } from "../lib/turn.ts";
+import { FileSystemError } from "./errors.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "./filesystem.ts";
 import type { Confirmation } from "./trust.ts";
 
@@ -148,13 +150,17 @@ export class DirectoryNode extends NodeBase {
   readonly nameChanges = new Map<string, NameChange>();
   /** Names unlinked here whose object is deleted once open readers have what they need (RULES 28). */
   readonly postponed = new Map<string, FileNode>();
-  /** A rename of this folder is still moving objects: until then the tree is the truth, not the bucket (RULES 28). */
-  overlay: Promise<void> | undefined;
+  /** A rename of this folder is under way: changes below it wait, and so do renames above it. */
+  moving: Promise<void> | undefined;
+  /** Renames that bring a folder here. */
+  readonly arriving = new Set<Promise<void>>();
+  /** Its objects are being moved: until all are, the tree is the truth, not the bucket (RULES 28). */
+  overlaid = false;
   readonly changes = new Turn();
 
   /** True where a rename under way makes the tree the only truth. */
   get authoritative(): boolean {
-    return this.overlay !== undefined || (this.parent?.authoritative ?? false);
+    return this.overlaid || (this.parent?.authoritative ?? false);
   }
 }
 
@@ -173,11 +179,49 @@ export function isLocal(node: Node): boolean {
   if (isFile(node)) return node.local || node.patchOwed;
   if (!isDirectory(node)) return node.patchOwed;
   for (const child of node.children.values()) if (isLocal(child)) return true;
-  return node.overlay !== undefined;
+  return node.moving !== undefined;
 }
-/** Resolves when no folder rename above the node is still moving objects: its object is where its path says. */
+/** How long a change waits for the rename of a folder above it before it is trouble: nothing hangs. */
+const MOVE_PATIENCE_MS = 60_000;
+
+/**
+ * Resolves when no folder rename above the node is under way: its object is where its path says. Never to be
+ * awaited while holding a turn, which such a rename may wait for.
+ */
 export async function movesEnded(node: Node): Promise<void> {
+  for (let moving = movingAbove(node); moving !== undefined; moving = movingAbove(node)) await inTime(moving);
+}
+
+/** As `movesEnded`, for a folder that is to be moved: no rename above or below it, nor above where it goes. */
+export async function movesAroundEnded(directory: DirectoryNode, to: DirectoryNode): Promise<void> {
+  const next = (): Promise<void> | undefined =>
+    movingAbove(directory) ?? movingBelow(directory) ?? movingAbove(to);
+  for (let moving = next(); moving !== undefined; moving = next()) await inTime(moving);
+}
+
+function movingAbove(node: Node): Promise<void> | undefined {
   for (let above: Node | undefined = node; above !== undefined; above = above.parent) {
-    if (isDirectory(above) && above.overlay !== undefined) await above.overlay;
+    if (isDirectory(above) && above.moving !== undefined) return above.moving;
   }
+  return undefined;
+}
+
+function movingBelow(directory: DirectoryNode): Promise<void> | undefined {
+  const [arriving] = directory.arriving;
+  if (directory.moving !== undefined || arriving !== undefined) return directory.moving ?? arriving;
+  for (const child of directory.children.values()) {
+    const moving = isDirectory(child) ? movingBelow(child) : undefined;
+    if (moving !== undefined) return moving;
+  }
+  return undefined;
+}
+
+async function inTime(moving: Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const late = delay(MOVE_PATIENCE_MS, true, { ref: false, signal: stop.signal }).catch(() => true);
+  const ended = moving.then(() => false);
+  if (await Promise.race([ended, late])) {
+    throw new FileSystemError("EIO", "the rename of a folder above takes too long");
+  }
+  stop.abort();
 }

@@ -35,7 +35,8 @@ export class Patcher {
   }
 
   /** Sends what is gathered for this node. */
-  flush(node: Node): Promise<void> {
+  async flush(node: Node): Promise<void> {
+    await movesEnded(node);
     return node.changes.run(() => this.flushInTurn(node));
   }
 
@@ -43,7 +44,6 @@ export class Patcher {
   async flushInTurn(node: Node): Promise<void> {
     clearTimeout(this.#gathering.get(node));
     this.#gathering.delete(node);
-    await movesEnded(node);
     if (!node.patchOwed || !this.#context.tree.isAttached(node)) return;
     const target = this.#target(node);
     if (target === undefined) {

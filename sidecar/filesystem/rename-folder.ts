@@ -1,56 +1,47 @@
-// Renaming a folder on a flat bucket: every object below it moves, sixteen at a time; seen through the mount it
-// happens at once.
+// Renaming a folder on a flat bucket: every object below it moves; seen through the mount it happens at once.
 //
-// The intent is in copies.db before the first move and leaves it after the last, so that a crash in between is
-// made good at the next start. The kernel holds both folders' locks while it waits, so after five seconds the
-// answer is given and the rest goes on below an overlay: until it ends the tree is the truth (RULES 28).
+// Changes below the folder wait from its start (`moving`); those under way are waited for. The intent is in
+// copies.db before the first move and leaves it after the last, so that a crash in between is made good at the next
+// start. The kernel holds both folders' locks while it waits, so after five seconds the answer is given and the
+// rest goes on below an overlay: until it ends the tree is the truth (RULES 28).
 
-import { setTimeout as delay } from "node:timers/promises";
-import type { Bucket, Dated, ObjectInfo } from "../bucket/bucket.ts";
-import { isBucketError } from "../bucket/errors.ts";
+import { setImmediate as turnOfTheLoop, setTimeout as delay } from "node:timers/promises";
+import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { runInAll } from "../lib/turn.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
+import { ObjectMover, type Moving } from "./move-objects.ts";
 import type { Namespace } from "./namespace.ts";
 import { checkNewName, pathBelow } from "./names.ts";
-import {
-  isDirectory,
-  isFile,
-  isLocal,
-  movesEnded,
-  type DirectoryNode,
-  type FileNode,
-  type Node,
-} from "./nodes.ts";
+import { isDirectory, isFile, movesAroundEnded, type DirectoryNode, type Node } from "./nodes.ts";
+import type { Patcher } from "./patch.ts";
 import type { Place } from "./rename.ts";
 
-const MOVES_AT_A_TIME = 16;
 /** The kernel's folder locks are not held longer than this. */
 const ANSWER_AFTER_MS = 5000;
-const RETRY_MS = 5000;
-
-interface MovedObject {
-  readonly name: string;
-  readonly generation: bigint;
-}
+/** How often a rename looks whether the names below it that are just being changed are done. */
+const QUIET_LOOK_MS = 5;
 
 export class FolderRenamer {
   readonly #context: Context;
   readonly #explorer: Explorer;
   readonly #namespace: Namespace;
+  readonly #patcher: Patcher;
+  readonly #mover: ObjectMover;
 
-  constructor(context: Context, parts: { explorer: Explorer; namespace: Namespace }) {
+  constructor(context: Context, parts: { explorer: Explorer; namespace: Namespace; patcher: Patcher }) {
     this.#context = context;
     this.#explorer = parts.explorer;
     this.#namespace = parts.namespace;
+    this.#patcher = parts.patcher;
+    this.#mover = new ObjectMover(context);
   }
 
   async rename(node: DirectoryNode, to: Place, flag: RenameFlag): Promise<void> {
     const { tree } = this.#context;
-    await movesEnded(node);
-    await movesEnded(to.parent);
+    await movesAroundEnded(node, to.parent);
     const { parent, name } = node;
     if (parent === undefined) throw new FileSystemError("EINVAL", "the root cannot be renamed");
     checkNewName(to.name, `${tree.objectName(to.parent)}${to.name}/`);
@@ -64,126 +55,97 @@ export class FolderRenamer {
     if (target !== undefined && !isDirectory(target))
       throw new FileSystemError("ENOTDIR", `${to.name} is no folder`);
     if (isDirectory(target)) await this.#namespace.removeDirectory(to.parent, target);
-    await this.#move(node, { parent, name }, to);
+    await this.#namespace.keepFolder(parent, node);
+    await movesAroundEnded(node, to.parent);
+    await this.#behindGate(node, { parent, name }, to);
   }
 
   /** Finishes renames that an earlier run began. */
   async resume(renames: readonly { source: string; destination: string }[]): Promise<void> {
-    const { bucket, owed, log } = this.#context;
+    const { owed, log } = this.#context;
     for (const { source, destination } of renames) {
       log.warn({ source, destination }, "finishing a folder rename of an earlier run");
-      for await (const { name, generation } of objectsBelow(bucket, source)) {
-        await this.#moveOne({ name, generation }, destination + name.slice(source.length));
-      }
+      await this.#mover.finish(source, destination);
       await owed.renameDone(source);
     }
   }
 
-  async #move(node: DirectoryNode, from: Place, to: Place): Promise<void> {
-    const { tree, owed } = this.#context;
-    const source = tree.objectName(node);
-    const destination = `${tree.objectName(to.parent)}${to.name}/`;
-    await this.#namespace.keepFolder(from.parent, node);
-    const objects = await this.#explorer.everything(node);
+  /** Answers when the folder has moved or after five seconds, whichever is first. */
+  async #behindGate(node: DirectoryNode, from: Place, to: Place): Promise<void> {
+    const { tree, background, log } = this.#context;
     const ends = [tree.beginChange(from.parent, from.name), tree.beginChange(to.parent, to.name)];
-    const active = [...filesBelow(node)]
-      .filter((file) => file.changes.busy || isLocal(file))
-      .sort((a, b) => a.id - b.id);
-    await owed.oweRename(source, destination);
-    let answered = false;
-    const moving = runInAll(
-      active.map(({ changes }) => changes),
-      () => this.#belowOverlay(node, () => this.#moveAll(node, objects, source, destination, () => answered)),
+    const gate = Promise.withResolvers<void>();
+    node.moving = gate.promise;
+    to.parent.arriving.add(gate.promise);
+    const moving: Moving = {
+      source: tree.objectName(node),
+      destination: `${tree.objectName(to.parent)}${to.name}/`,
+      answered: false,
+      failed: false,
+      moved: (rest, object) => this.#tell(node, rest, object),
+    };
+    const placed = Promise.withResolvers<void>();
+    const place = (): void => {
+      if (moving.answered || moving.failed) return;
+      moving.answered = true;
+      this.#place(node, from, to);
+      placed.resolve();
+    };
+    const whole = this.#moveQuietly(node, moving, place).finally(() => {
+      node.overlaid = false;
+      node.moving = undefined;
+      to.parent.arriving.delete(gate.promise);
+      for (const end of ends) end();
+      gate.resolve();
+    });
+    const inTime = await Promise.race([whole.then(() => true), placed.promise.then(() => false)]);
+    if (inTime) return;
+    log.info(
+      { source: moving.source, destination: moving.destination },
+      "a folder rename goes on after its answer",
     );
-    const moved = moving.then(() => owed.renameDone(source)).finally(() => ends.forEach((end) => end()));
-    const inTime = await Promise.race([
-      moved.then(() => true),
-      delay(ANSWER_AFTER_MS, false, { ref: false }),
-    ]);
-    answered = true;
-    if (!inTime) {
-      this.#context.log.info({ source, destination }, "a folder rename goes on after its answer");
-      this.#context.background.start("folder rename", () => moved);
-    }
+    background.start("folder rename", () => whole);
+  }
+
+  /** Moves everything once nothing below the folder is changing; `place` is called at the end, or in time for the kernel. */
+  async #moveQuietly(node: DirectoryNode, moving: Moving, place: () => void): Promise<void> {
+    await turnOfTheLoop(); // those who passed the gate before it closed are in their turns by now
+    // Before any turn is taken: a rename of one file may wait for one of them while it has begun to change a name.
+    while ([...nodesBelow(node)].some(changesNames)) await delay(QUIET_LOOK_MS);
+    const busy = [...nodesBelow(node)].filter(({ changes }) => changes.busy).sort((a, b) => a.id - b.id);
+    await runInAll(
+      busy.map(({ changes }) => changes),
+      async () => {
+        const objects = await this.#explorer.everything(node);
+        await this.#context.owed.oweRename(moving.source, moving.destination);
+        node.overlaid = true;
+        const late = setTimeout(place, ANSWER_AFTER_MS);
+        try {
+          await this.#mover.moveAll(objects, moving);
+          place();
+        } catch (error) {
+          // Undone, so nobody owes it any more; what was acknowledged or broken off is finished at the next start.
+          if (!moving.answered && !this.#context.stopping())
+            await this.#context.owed.renameDone(moving.source);
+          throw error;
+        } finally {
+          clearTimeout(late);
+        }
+        await this.#context.owed.renameDone(moving.source);
+      },
+    );
+  }
+
+  #place(node: DirectoryNode, from: Place, to: Place): void {
+    const { tree } = this.#context;
     tree.move(node, to.parent, to.name);
     tree.touch(from.parent);
     tree.touch(to.parent);
   }
 
-  /** Until `work` has ended the tree below the folder is the truth, and changes below it wait. */
-  async #belowOverlay(node: DirectoryNode, work: () => Promise<void>): Promise<void> {
-    const working = work();
-    const over = (): void => {
-      node.overlay = undefined;
-    };
-    node.overlay = working.then(over, over);
-    await working;
-  }
-
-  async #moveAll(
-    top: DirectoryNode,
-    objects: readonly MovedObject[],
-    source: string,
-    destination: string,
-    answered: () => boolean,
-  ): Promise<void> {
-    const queue = objects.values();
-    const failures: unknown[] = [];
-    const worker = async (): Promise<void> => {
-      for (const object of queue) {
-        const rest = object.name.slice(source.length);
-        try {
-          await this.#moveStubbornly(top, object, destination + rest, source, answered);
-        } catch (error) {
-          failures.push(error);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: MOVES_AT_A_TIME }, worker));
-    if (failures.length > 0) throw failures[0];
-  }
-
-  /** Once the rename was answered there is nobody to report a failure to: it is tried until it works. */
-  async #moveStubbornly(
-    top: DirectoryNode,
-    object: MovedObject,
-    destination: string,
-    source: string,
-    answered: () => boolean,
-  ): Promise<void> {
-    for (;;) {
-      try {
-        const moved = await this.#moveOne(object, destination);
-        if (moved !== undefined) this.#tell(top, object.name.slice(source.length), moved);
-        return;
-      } catch (error) {
-        if (!answered()) throw error;
-        this.#context.log.warn({ object: object.name, err: error }, "a folder rename is delayed");
-        await delay(RETRY_MS);
-      }
-    }
-  }
-
-  async #moveOne(object: MovedObject, destination: string): Promise<Dated<ObjectInfo> | undefined> {
-    const { bucket, log } = this.#context;
-    try {
-      return await bucket.move(object, destination, "absent");
-    } catch (error) {
-      if (!isBucketError(error, "not-found", "precondition-failed")) throw error;
-      const { value: live } = await bucket.stat(object.name);
-      if (live === undefined) return undefined; // removed elsewhere meanwhile: nothing to move
-      if (live.generation !== object.generation) return this.#moveOne(live, destination);
-      log.warn(
-        { object: object.name, destination },
-        "not moved: the destination was made elsewhere meanwhile",
-      );
-      return undefined;
-    }
-  }
-
   /** The node of a moved object stands for the new version from now on. */
   #tell(top: DirectoryNode, rest: string, moved: Dated<ObjectInfo>): void {
-    const { tree, store } = this.#context;
+    const { tree, store, background } = this.#context;
     const path = pathBelow("", rest);
     let directory: Node | undefined = top;
     for (const name of path.folders)
@@ -194,32 +156,26 @@ export class FolderRenamer {
       tree.confirmOwn(directory, moved.value, moved.dateMs);
       return;
     }
-    const node = directory.children.get(path.last);
+    const node = directory.children.get(path.last) ?? directory.postponed.get(path.last);
     if (node === undefined || isDirectory(node)) return;
     tree.confirmOwn(node, moved.value, moved.dateMs);
     if (isFile(node) && node.copy !== undefined) {
       node.copy.version = moved.value;
       store.renamed(node.copy, moved.value);
     }
+    if (node.patchOwed) background.start("owe patch", () => this.#patcher.owe(node));
   }
 }
 
-function* filesBelow(directory: DirectoryNode): Iterable<FileNode> {
+function* nodesBelow(directory: DirectoryNode): Iterable<Node> {
+  yield directory;
   for (const child of directory.children.values()) {
-    if (isFile(child)) yield child;
-    else if (isDirectory(child)) yield* filesBelow(child);
+    if (isDirectory(child)) yield* nodesBelow(child);
+    else yield child;
   }
 }
 
-async function* objectsBelow(bucket: Bucket, prefix: string): AsyncIterable<MovedObject> {
-  for (let pageToken: string | undefined; ;) {
-    const page = await bucket.list({
-      prefix,
-      pageSize: 1000,
-      ...(pageToken === undefined ? {} : { pageToken }),
-    });
-    yield* page.objects;
-    if (page.nextPageToken === undefined) return;
-    pageToken = page.nextPageToken;
-  }
+/** Whether names in the folder are just being made or removed. */
+function changesNames(node: Node): boolean {
+  return isDirectory(node) && [...node.nameChanges.values()].some(({ underWay }) => underWay > 0);
 }

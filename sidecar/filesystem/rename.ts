@@ -1,5 +1,6 @@
 // Renaming one file, link or special node: one atomic move in the bucket, or none if the bucket never had it.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import { runInAll } from "../lib/turn.ts";
@@ -15,6 +16,8 @@ import type { Patcher } from "./patch.ts";
 
 /** Another writer keeps replacing the destination: after this many tries it is trouble. */
 const MOVE_ATTEMPTS = 8;
+/** How long a rename waits for the bytes that readers of the replaced file still need. */
+const READERS_PATIENCE_MS = 5000;
 
 export interface Place {
   readonly parent: DirectoryNode;
@@ -49,11 +52,17 @@ export class FileRenamer {
     if (target !== undefined && flag === "no-replace")
       throw new FileSystemError("EEXIST", `${to.name} exists`);
     if (isDirectory(target)) throw new FileSystemError("EISDIR", `${to.name} is a folder`);
+    if (node.parent === undefined) throw new FileSystemError("ENOENT", "the file was removed");
     const turns = [node, ...(target === undefined ? [] : [target])].sort((one, other) => one.id - other.id);
-    await runInAll(
-      turns.map(({ changes }) => changes),
-      () => this.#renameInTurn(node, target, to, flag),
-    );
+    const ends = [tree.beginChange(node.parent, node.name), tree.beginChange(to.parent, to.name)];
+    try {
+      await runInAll(
+        turns.map(({ changes }) => changes),
+        () => this.#renameInTurn(node, target, to, flag),
+      );
+    } finally {
+      for (const end of ends) end();
+    }
   }
 
   async #renameInTurn(
@@ -86,26 +95,16 @@ export class FileRenamer {
     expected: Expected,
   ): Promise<void> {
     const { tree, store, owed } = this.#context;
-    const { parent, name, version } = node;
-    if (parent === undefined || version === undefined) return;
+    const { version } = node;
+    if (version === undefined) return;
     await this.#saveReadersOf(target);
-    const ends = [tree.beginChange(parent, name), tree.beginChange(to.parent, to.name)];
-    try {
-      const moved = await this.#moveUntilSettled(
-        node,
-        version,
-        tree.objectName(to.parent) + to.name,
-        flag,
-        expected,
-      );
-      if (node.patchOwed) await owed.patchDone(version.name);
-      tree.confirmOwn(node, moved.value, moved.dateMs);
-      if (isFile(node) && node.copy !== undefined) {
-        node.copy.version = moved.value;
-        store.renamed(node.copy, moved.value);
-      }
-    } finally {
-      for (const end of ends) end();
+    const destination = tree.objectName(to.parent) + to.name;
+    const moved = await this.#moveUntilSettled(node, version, destination, flag, expected);
+    if (node.patchOwed) await owed.patchDone(version.name);
+    tree.confirmOwn(node, moved.value, moved.dateMs);
+    if (isFile(node) && node.copy !== undefined) {
+      node.copy.version = moved.value;
+      store.renamed(node.copy, moved.value);
     }
   }
 
@@ -151,10 +150,15 @@ export class FileRenamer {
       : new FileSystemError("ESTALE", `${version.name} was replaced elsewhere`, cause);
   }
 
-  /** Who has the file open that is about to be replaced keeps its bytes, as far as they come by one request (RULES 13). */
+  /**
+   * Who has the file open that is about to be replaced keeps its bytes, as far as they come by one request (RULES
+   * 13) and soon: the kernel holds the folder's lock (RULES 28).
+   */
   async #saveReadersOf(target: Node | undefined): Promise<void> {
     if (!isFile(target) || target.opened.size === 0 || target.fetcher === undefined) return;
-    if ((target.version?.size ?? 0) <= FETCH_WHOLE_BYTES) await target.fetcher.whole().catch(() => undefined);
+    if ((target.version?.size ?? 0) > FETCH_WHOLE_BYTES) return;
+    const late = delay(READERS_PATIENCE_MS, undefined, { ref: false });
+    await Promise.race([target.fetcher.whole().catch(() => undefined), late]);
   }
 
   #displace(target: ObjectNode): void {

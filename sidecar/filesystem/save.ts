@@ -34,13 +34,14 @@ export class Saver {
 
   /** Resolves when the bucket holds every byte and attribute the file had when this was called. */
   save(node: FileNode): Promise<void> {
-    node.save ??= new SharedRun(() => node.changes.run(() => this.saveInTurn(node)));
+    node.save ??= new SharedRun(async () => {
+      await movesEnded(node);
+      await node.changes.run(() => this.#saveInTurn(node));
+    });
     return node.save.request();
   }
 
-  /** As `save`, for those who already hold the file's turn. */
-  async saveInTurn(node: FileNode): Promise<void> {
-    await movesEnded(node);
+  async #saveInTurn(node: FileNode): Promise<void> {
     const { copy } = node;
     if (!this.#context.tree.isAttached(node)) return;
     if (copy === undefined || copy.retired || !(node.version === undefined || copy.changed())) {
