@@ -16,6 +16,7 @@ export interface LoggedRequest {
   readonly sequence: number;
   readonly method: string;
   readonly object?: string;
+  readonly query: unknown;
   readonly status: number;
   readonly requestBytes: number;
   readonly responseBytes: number;
