@@ -8,6 +8,11 @@ export interface OwedPatch {
   readonly metadata: Record<string, string | null>;
 }
 
+export interface OwedRemoval {
+  readonly name: string;
+  readonly generation: bigint;
+}
+
 export interface OwedRename {
   readonly source: string;
   readonly destination: string;
@@ -49,6 +54,21 @@ export class OwedWork {
     return this.#database.write({ sql: "DELETE FROM renames WHERE source = ?", values: [source] });
   }
 
+  /** The name is gone for programs; the object goes when its readers need it no more. */
+  oweRemoval({ name, generation }: OwedRemoval): Promise<void> {
+    return this.#database.write({
+      sql: "INSERT OR IGNORE INTO removals (object, generation) VALUES (?, ?)",
+      values: [name, generation],
+    });
+  }
+
+  removalDone({ name, generation }: OwedRemoval): Promise<void> {
+    return this.#database.write({
+      sql: "DELETE FROM removals WHERE object = ? AND generation = ?",
+      values: [name, generation],
+    });
+  }
+
   /** Where a resumable upload goes on after a crash (RULES 20). */
   uploadStarted(copyId: string, object: string, operationId: string, sessionUrl: string): Promise<void> {
     return this.#database.write({
@@ -67,6 +87,14 @@ export class OwedWork {
       object: String(object),
       generation: BigInt(generation ?? 0),
       metadata: JSON.parse(String(metadata)) as Record<string, string | null>,
+    }));
+  }
+
+  async removals(): Promise<OwedRemoval[]> {
+    const rows = await this.#database.read("SELECT object, generation FROM removals");
+    return rows.map(({ object, generation }) => ({
+      name: String(object),
+      generation: BigInt(generation ?? 0),
     }));
   }
 

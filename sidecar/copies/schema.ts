@@ -41,6 +41,13 @@ CREATE TABLE IF NOT EXISTS patches (
   metadata TEXT NOT NULL        -- JSON, null deletes a key
 ) STRICT;
 
+-- Names removed here whose object is still needed by those who have it open (RULES 28).
+CREATE TABLE IF NOT EXISTS removals (
+  object TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  PRIMARY KEY (object, generation)
+) STRICT;
+
 -- Folder renames under way on a flat bucket: resumed at the next start (RULES 28).
 CREATE TABLE IF NOT EXISTS renames (
   source TEXT PRIMARY KEY,

@@ -53,8 +53,9 @@ export class FileCreator {
       const lock = await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
       if (isFile(lock)) return lock;
     }
+    const copy = store.create(tree.objectName(directory) + name); // may fail, for want of space
     const node = tree.addFile(directory, name, owner);
-    node.copy = store.create(tree.objectName(node));
+    node.copy = copy;
     node.exclusive = exclusive;
     node.writtenWhole = true;
     node.replaces = directory.postponed.get(name)?.version?.generation;

@@ -1,7 +1,6 @@
 // The mounted tree: every operation of the seam, in terms of the parts that know how.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { isBucketError } from "../bucket/errors.ts";
 import { attributesReply, entryReply, STATISTICS } from "./attributes-of.ts";
 import { Contested } from "./contested.ts";
 import type { Context, FileSystemOptions } from "./context.ts";
@@ -93,18 +92,10 @@ export class MountedFileSystem implements FileSystem {
 
   /** Makes good what an earlier run had acknowledged: renames it began, attributes it owed. */
   async resumeOwed(): Promise<void> {
-    const { owed, bucket, log } = this.#context;
+    const { owed } = this.#context;
     await this.#folders.resume(await owed.renames());
-    for (const { object, generation, metadata } of await owed.patches()) {
-      try {
-        const { value } = await bucket.stat(object);
-        if (value?.generation === generation) await bucket.patch(object, value, { metadata });
-      } catch (error) {
-        if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
-        log.warn({ object, err: error }, "attributes of an earlier run no longer apply");
-      }
-      await owed.patchDone(object);
-    }
+    await this.#namespace.resume(await owed.removals());
+    await this.#patcher.resume(await owed.patches());
   }
 
   async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
@@ -300,11 +291,12 @@ export class MountedFileSystem implements FileSystem {
     const endMs = this.#now() + timeoutMs;
     await Promise.race([this.#patcher.flushAll(), delay(timeoutMs)]);
     while (this.#openFiles.unsaved() > 0 && this.#now() < endMs) await delay(DRAIN_LOOK_MS);
-    return this.#openFiles.unsaved();
+    return this.#openFiles.unsaved() + this.#patcher.owed();
   }
 
   async shutdown(): Promise<void> {
     this.#stopping = true;
+    this.#namespace.close();
     await this.#patcher.flushAll();
     await this.#openFiles.restAll();
     await this.#context.background.idle();

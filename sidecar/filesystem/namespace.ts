@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
 import type { FileKind } from "./filesystem.ts";
-import { metadataForInsert, type OwnerAndMode } from "./metadata.ts";
+import { metadataForInsert, OPERATION_KEY, type OwnerAndMode } from "./metadata.ts";
 import { checkNewName } from "./names.ts";
 import {
   isDirectory,
@@ -31,6 +31,8 @@ const NO_BYTES = { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 } as const;
 export class Namespace {
   readonly #context: Context;
   readonly #patcher: Patcher;
+  /** Readers of what was unlinked are waited for no longer. */
+  readonly #closing = Promise.withResolvers<void>();
 
   constructor(context: Context, patcher: Patcher) {
     this.#context = context;
@@ -79,6 +81,8 @@ export class Namespace {
       metadata: metadataForInsert(stored, fileDefaults, undefined),
     };
     const object = tree.objectName(parent) + name;
+    const leaving = parent.postponed.get(name);
+    if (leaving !== undefined) await this.#removePostponed(parent, leaving, name);
     const endChange = tree.beginChange(parent, name);
     try {
       const made = await bucket.insert(object, NO_BYTES, "absent", properties, {
@@ -147,12 +151,25 @@ export class Namespace {
       if (node.parent !== parent) throw new FileSystemError("ENOENT", `${name} is gone`);
       await this.keepFolder(parent, node);
       if (version !== undefined) {
-        if (isFile(node) && this.#hasReadersInNeed(node)) this.#postpone(parent, node, version);
+        if (isFile(node) && this.#hasReadersInNeed(node)) await this.#postpone(parent, node, version);
         else await this.#removeNow(parent, name, version);
-      }
+      } else if (isFile(node) && node.unsure.size > 0) await this.#removeUnsure(parent, node);
       tree.detach(node);
       tree.touch(parent);
     });
+  }
+
+  /** Removes what an earlier run had unlinked while it was still being read. */
+  async resume(removals: readonly { name: string; generation: bigint }[]): Promise<void> {
+    for (const removal of removals) {
+      await this.#removeExactly(removal);
+      await this.#context.owed.removalDone(removal);
+    }
+  }
+
+  /** No reader will come back: what was unlinked is removed now. */
+  close(): void {
+    this.#closing.resolve();
   }
 
   /** A folder that exists only because objects lie below it must not vanish when we take the last one away. */
@@ -205,27 +222,44 @@ export class Namespace {
   }
 
   /** The name is hidden at once; the object goes when readers have it all, at the latest when they have closed. */
-  #postpone(parent: DirectoryNode, node: FileNode, version: ObjectInfo): void {
+  async #postpone(parent: DirectoryNode, node: FileNode, version: ObjectInfo): Promise<void> {
     const { name, fetcher } = node;
+    await this.#context.owed.oweRemoval(version);
     parent.postponed.set(name, node);
     const closed = new Promise<void>((resolve) => node.whenClosed.push(resolve));
     const small = version.size <= FETCH_WHOLE_BYTES;
     const needed = small && fetcher !== undefined ? fetcher.whole().catch(() => closed) : closed;
     this.#context.background.start("postponed unlink", async () => {
-      await Promise.race([needed, closed]);
+      await Promise.race([needed, closed, this.#closing.promise]);
       await this.#removePostponed(parent, node, name);
     });
   }
 
   async #removePostponed(parent: DirectoryNode, node: FileNode, name = node.name): Promise<void> {
-    const { bucket } = this.#context;
     await movesEnded(parent);
-    if (parent.postponed.get(name) !== node || node.version === undefined) return;
+    const { version } = node;
+    if (version === undefined) return;
+    if (parent.postponed.get(name) === node) {
+      await this.#removeExactly(version);
+      parent.postponed.delete(name);
+    }
+    await this.#context.owed.removalDone(version);
+  }
+
+  /** An upload whose outcome nobody knows may have arrived after all: then it goes too (RULES 6). */
+  async #removeUnsure(parent: DirectoryNode, node: FileNode): Promise<void> {
+    const { value: live } = await this.#context.bucket.stat(this.#context.tree.objectName(node));
+    const operation = live?.metadata[OPERATION_KEY];
+    if (live !== undefined && operation !== undefined && node.unsure.has(operation))
+      await this.#removeNow(parent, node.name, live);
+  }
+
+  /** Deletes this version if it is still there, and nobody else's. */
+  async #removeExactly({ name, generation }: { name: string; generation: bigint }): Promise<void> {
     try {
-      await bucket.remove(node.version.name, node.version.generation);
+      await this.#context.bucket.remove(name, generation);
     } catch (error) {
       if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
     }
-    parent.postponed.delete(name);
   }
 }

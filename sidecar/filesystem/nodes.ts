@@ -78,6 +78,10 @@ export class FileNode extends NodeBase {
   supplanted = false;
   /** A look-up fetched this version for the open that follows: until then it is opened without asking. */
   heldUntilMs = 0;
+  /** Operation ids of uploads whose outcome is not known: such an object is ours (RULES 4, 6). */
+  readonly unsure = new Set<string>();
+  /** Where its bytes go since somebody else's version has the name (RULES 9). */
+  conflict: ObjectInfo | undefined;
   /** Waiting for the last handle to go. */
   readonly whenClosed: (() => void)[] = [];
   /** What was last uploaded, until the copy is known to have come to rest. */

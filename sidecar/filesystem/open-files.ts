@@ -8,14 +8,14 @@ import { constants } from "node:fs";
 import { Fetcher, ReaderPosition } from "../copies/fetch.ts";
 import { nobodyCanWrite } from "../copies/lease.ts";
 import { stillEquals } from "../copies/snapshot.ts";
-import { isBucketError } from "../bucket/errors.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { HandleId, OpenedFile } from "./filesystem.ts";
 import type { FileNode, OpenFile } from "./nodes.ts";
 import type { Saver } from "./save.ts";
+import { orStale } from "./stale.ts";
 
-const { O_ACCMODE, O_APPEND, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
+const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
 
 /** Objects up to here are fetched inside open: one request either way. */
 const FETCH_IN_OPEN_BYTES = 1 << 20;
@@ -34,6 +34,7 @@ export class OpenFiles {
   readonly #handles = new Map<HandleId, OpenFile>();
   readonly #resting = new Map<FileNode, NodeJS.Timeout>();
   #nextHandle = 1;
+  #closed = false;
 
   constructor(context: Context, saver: Saver) {
     this.#context = context;
@@ -51,9 +52,14 @@ export class OpenFiles {
     const writable = (flags & O_ACCMODE) !== O_RDONLY;
     if (writable) this.refuseIfReadOnly();
     return node.openings.run(async () => {
-      if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
-      await this.#prepare(node, writable);
-      return this.#admit(node, writable, (flags & O_APPEND) !== 0);
+      try {
+        if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
+        await this.#prepare(node, writable);
+        return this.#admit(node, flags);
+      } catch (error) {
+        if (node.opened.size === 0) this.restSoon(node); // what was made ready for it
+        throw error;
+      }
     });
   }
 
@@ -65,6 +71,7 @@ export class OpenFiles {
   /** Truncates to nothing before writing: a fresh copy file, unless somebody uses the old one. */
   async empty(node: FileNode): Promise<void> {
     const { store, tree } = this.#context;
+    this.#refuseSupplanted(node);
     const { copy } = node;
     const name = tree.isAttached(node) ? tree.objectName(node) : "";
     if (copy !== undefined && (node.opened.size > 0 || copy.isOpen || node.version === undefined)) {
@@ -92,6 +99,7 @@ export class OpenFiles {
     if (version === undefined)
       throw new FileSystemError("EIO", "a file that was never uploaded lost its copy");
     node.copy = await store.obtain(version);
+    node.lastSummed = undefined;
     node.fetcher = node.copy.whole ? undefined : new Fetcher(bucket, node.copy);
   }
 
@@ -110,8 +118,11 @@ export class OpenFiles {
     node.opened.delete(handle);
     if (node.opened.size > 0) return;
     for (const closed of node.whenClosed.splice(0)) closed();
-    if (node.saveError !== undefined) await this.#giveUp(node);
-    this.restSoon(node);
+    try {
+      if (node.saveError !== undefined) await this.giveUp(node);
+    } finally {
+      this.restSoon(node);
+    }
   }
 
   /** Open files with changes the bucket does not have, and uploads under way. */
@@ -125,6 +136,7 @@ export class OpenFiles {
 
   /** After the last use of a copy: puts it to rest when nobody came back meanwhile. */
   restSoon(node: FileNode, delayMs = REST_AFTER_MS): void {
+    if (this.#closed) return;
     clearTimeout(this.#resting.get(node));
     const timer = setTimeout(() => {
       this.#resting.delete(node);
@@ -135,6 +147,7 @@ export class OpenFiles {
 
   /** Puts every closed file to rest now. */
   async restAll(): Promise<void> {
+    this.#closed = true;
     const nodes = [...this.#resting.keys()];
     for (const timer of this.#resting.values()) clearTimeout(timer);
     this.#resting.clear();
@@ -165,20 +178,24 @@ export class OpenFiles {
         { object: node.name, err: error },
         "a change after the last close could not be uploaded",
       );
-      await this.#saver.giveUp(node);
+      await this.giveUp(node);
     }
   }
 
-  #giveUp(node: FileNode): Promise<void> {
-    this.#unshare(node);
-    node.access = undefined;
-    node.writtenWhole = false;
-    return this.#saver.giveUp(node);
+  /** Keeps aside what could not be uploaded, unless somebody has the file open: then that is asked at the last close. */
+  async giveUp(node: FileNode): Promise<void> {
+    await node.openings.run(async () => {
+      if (node.opened.size > 0) return;
+      this.#unshare(node);
+      node.access = undefined;
+      node.writtenWhole = false;
+      await this.#saver.giveUp(node);
+    });
   }
 
   /** Whether the file has changes to upload; otherwise its copy is kept as cache or dropped. */
   async #settle(node: FileNode): Promise<boolean> {
-    const { store, tree, log } = this.#context;
+    const { store, tree, log, stopping } = this.#context;
     const { copy } = node;
     if (copy === undefined) return false;
     if (!tree.isAttached(node)) {
@@ -187,6 +204,11 @@ export class OpenFiles {
       return false;
     }
     if (node.version === undefined || copy.changed()) return true;
+    if (node.fetcher?.busy === true) {
+      if (stopping()) node.fetcher.stop();
+      this.restSoon(node, MAPPED_LOOK_MS); // bytes are still being written to the file
+      return false;
+    }
     if (copy.promised) {
       store.rest(copy);
       return false;
@@ -224,12 +246,15 @@ export class OpenFiles {
 
   /** Brings all bytes of a file nobody has open, ESTALE if its version is gone. They stay for the open that follows. */
   async fetch(node: FileNode, keepMs: number): Promise<void> {
-    await node.openings.run(async () => {
-      await this.obtainCopy(node);
-      if (node.copy?.whole === false && node.fetcher !== undefined) await orStale(node.fetcher.whole());
-    });
-    node.heldUntilMs = this.#context.monotonicMs() + keepMs;
-    this.restSoon(node, keepMs);
+    try {
+      await node.openings.run(async () => {
+        await this.obtainCopy(node);
+        if (node.copy?.whole === false && node.fetcher !== undefined) await orStale(node.fetcher.whole());
+      });
+      node.heldUntilMs = this.#context.monotonicMs() + keepMs;
+    } finally {
+      this.restSoon(node, keepMs);
+    }
   }
 
   async #prepare(node: FileNode, writable: boolean): Promise<void> {
@@ -250,12 +275,13 @@ export class OpenFiles {
     await orStale(fetcher.need({ start: 0, end: 1 }));
   }
 
-  #admit(node: FileNode, writable: boolean, append: boolean): OpenedFile {
+  #admit(node: FileNode, flags: number): OpenedFile {
     const copy = node.copy;
     if (copy === undefined) throw new FileSystemError("EIO", "no copy");
-    // What a writer of an old version closed would reach nobody; from here on the file counts as written to.
-    if (writable && node.supplanted) throw new FileSystemError("ESTALE", "the name has a newer version");
-    node.access ??= this.#chooseAccess(node, writable);
+    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const append = (flags & O_APPEND) !== 0;
+    if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
+    node.access ??= this.#chooseAccess(node, flags);
     const id = this.#nextHandle++ as HandleId;
     const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
     this.#handles.set(id, handle);
@@ -269,14 +295,23 @@ export class OpenFiles {
     return { handle: id, access: { by: "daemon", keepCache }, noFlush: !writable };
   }
 
-  #chooseAccess(node: FileNode, writable: boolean): "kernel" | "daemon" {
+  #chooseAccess(node: FileNode, flags: number): "kernel" | "daemon" {
     const { copy } = node;
     if (copy === undefined || !copy.whole) return "daemon";
-    if (!writable && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
+    // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
+    if ((flags & O_DSYNC) !== 0) return "daemon";
+    if ((flags & O_ACCMODE) === O_RDONLY && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";
     node.seenModifiedNs = copy.observe().modifiedNs;
     return "kernel";
+  }
+
+  /** What a writer of an old version closed would reach nobody. */
+  #refuseSupplanted(node: FileNode): void {
+    const { tree } = this.#context;
+    if (node.supplanted || (node.parent !== undefined && !tree.isAttached(node)))
+      throw new FileSystemError("ESTALE", "the name has a newer version, or none");
   }
 
   #unshare(node: FileNode): void {
@@ -290,15 +325,5 @@ export class OpenFiles {
     Object.assign(node, { writtenWhole: true, timeGiven: false, modifyTimeNs: now, changeTimeNs: now });
     node.contentSerial += 1;
     if (node.copy !== undefined) node.seenModifiedNs = node.copy.observe().modifiedNs;
-  }
-}
-
-/** A version that is gone means that the name has a newer one, or none. */
-async function orStale<T>(fetching: Promise<T>): Promise<T> {
-  try {
-    return await fetching;
-  } catch (error) {
-    if (isBucketError(error, "not-found")) throw new FileSystemError("ESTALE", "the version is gone", error);
-    throw error;
   }
 }

@@ -2,17 +2,29 @@
 // object name is the service's ceiling). Acknowledged means recorded in copies.db: a crash does not lose them,
 // and they follow renames (RULES 14).
 
+import { isDeepStrictEqual } from "node:util";
 import { isBucketError } from "../bucket/errors.ts";
+import type { OwedPatch } from "../copies/owed-work.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { encodeAttributes } from "./metadata.ts";
 import { isDirectory, movesEnded, type DirectoryNode, type Node } from "./nodes.ts";
 
 /** How long changes are gathered. */
 const GATHER_MS = 1000;
+/** When a patch that failed is tried again. */
+const RETRY_MS = 5000;
+
+interface Target {
+  readonly name: string;
+  readonly generation: bigint;
+  readonly metageneration: bigint;
+}
 
 export class Patcher {
   readonly #context: Context;
   readonly #gathering = new Map<Node, NodeJS.Timeout>();
+  /** Those that are gathered or being sent. */
+  readonly #owing = new Set<Node>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -21,17 +33,11 @@ export class Patcher {
   /** Records that the node's attributes must reach the bucket; resolves when a crash would not lose that. */
   async owe(node: Node): Promise<void> {
     node.patchOwed = true;
+    this.#owing.add(node);
     const target = this.#target(node);
     if (target !== undefined)
       await this.#context.owed.owePatch(target.name, target.generation, this.#metadata(node));
-    clearTimeout(this.#gathering.get(node));
-    this.#gathering.set(
-      node,
-      setTimeout(() => {
-        this.#gathering.delete(node);
-        this.#context.background.start("patch", () => this.flush(node));
-      }, GATHER_MS),
-    );
+    this.#gather(node, GATHER_MS);
   }
 
   /** Sends what is gathered for this node. */
@@ -44,33 +50,91 @@ export class Patcher {
   async flushInTurn(node: Node): Promise<void> {
     clearTimeout(this.#gathering.get(node));
     this.#gathering.delete(node);
-    if (!node.patchOwed || !this.#context.tree.isAttached(node)) return;
+    if (!node.patchOwed || !this.#context.tree.isAttached(node)) {
+      this.#owing.delete(node);
+      return;
+    }
     const target = this.#target(node);
     if (target === undefined) {
       if (isDirectory(node)) await this.writePlaceholder(node);
       return;
     }
-    const { bucket, tree, owed, log } = this.#context;
+    const metadata = this.#metadata(node);
+    await this.#send(node, target, metadata);
+    // What changed while it was being sent is owed still, now to the version this made.
+    if (!isDeepStrictEqual(metadata, this.#metadata(node))) return this.owe(node);
+    node.patchOwed = false;
+    this.#owing.delete(node);
+    await this.#context.owed.patchDone(target.name);
+  }
+
+  /** Sends all that is gathered. What fails stays owed, in copies.db, to this run or the next. */
+  async flushAll(): Promise<void> {
+    const nodes = this.#owed();
+    await Promise.all(nodes.map((node) => this.#flushLater(node).catch(() => undefined)));
+  }
+
+  /** How many nodes have attributes that the bucket does not have. */
+  owed(): number {
+    return this.#owed().length;
+  }
+
+  /** Patches an earlier run owed. */
+  async resume(patches: readonly OwedPatch[]): Promise<void> {
+    const { bucket, owed, log } = this.#context;
+    for (const { object, generation, metadata } of patches) {
+      try {
+        const { value } = await bucket.stat(object);
+        if (value?.generation === generation) await bucket.patch(object, value, { metadata });
+      } catch (error) {
+        if (isTransient(error)) throw error;
+        log.warn({ object, err: error }, "attributes of an earlier run no longer apply");
+      }
+      await owed.patchDone(object);
+    }
+  }
+
+  #owed(): Node[] {
+    return [...this.#owing].filter((node) => node.patchOwed && this.#context.tree.isAttached(node));
+  }
+
+  #gather(node: Node, delayMs: number): void {
+    clearTimeout(this.#gathering.get(node));
+    const timer = setTimeout(() => {
+      this.#context.background.start("patch", () => this.#flushLater(node));
+    }, delayMs);
+    this.#gathering.set(node, timer);
+  }
+
+  /** As `flush`; trouble with the bucket is waited out. */
+  async #flushLater(node: Node): Promise<void> {
     try {
-      const patched = await bucket.patch(target.name, target, { metadata: this.#metadata(node) });
-      node.patchOwed = false;
+      await this.flush(node);
+    } catch (error) {
+      if (node.patchOwed) this.#gather(node, RETRY_MS);
+      throw error;
+    } finally {
+      if (!node.patchOwed) this.#owing.delete(node);
+    }
+  }
+
+  async #send(node: Node, target: Target, metadata: Record<string, string | null>): Promise<void> {
+    const { bucket, tree, log, owed } = this.#context;
+    try {
+      const patched = await bucket.patch(target.name, target, { metadata });
       if (isDirectory(node)) node.placeholder = patched.value;
       tree.confirmOwn(node, patched.value, patched.dateMs);
       if (!isDirectory(node) && "copy" in node && node.copy !== undefined) node.copy.version = patched.value;
     } catch (error) {
-      if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
-      log.warn(
-        { object: target.name, err: error },
-        "attributes not stored: the object was changed elsewhere meanwhile",
-      );
-      node.patchOwed = false;
+      if (isTransient(error)) throw error;
       node.confirmed = undefined;
+      log.warn({ object: target.name, err: error }, "attributes not stored");
+      if (isBucketError(error, "precondition-failed", "not-found")) return; // changed elsewhere meanwhile
+      node.patchOwed = false;
+      this.#owing.delete(node);
+      await owed.patchDone(target.name);
+      throw error;
     }
-    await owed.patchDone(target.name);
-  }
-
-  async flushAll(): Promise<void> {
-    await Promise.all([...this.#gathering.keys()].map((node) => this.flush(node)));
   }
 
   /** A folder exists in the bucket by its own object `name/`, with its attributes. */
@@ -98,7 +162,7 @@ export class Patcher {
     }
   }
 
-  #target(node: Node): { name: string; generation: bigint; metageneration: bigint } | undefined {
+  #target(node: Node): Target | undefined {
     const object = isDirectory(node) ? node.placeholder : node.version;
     if (object === undefined || object === "absent") return undefined;
     return {
@@ -112,4 +176,9 @@ export class Patcher {
     const defaults = isDirectory(node) ? this.#context.directoryDefaults : this.#context.fileDefaults;
     return encodeAttributes(storedAttributes(node), defaults);
   }
+}
+
+/** Whether the same request may work later. */
+function isTransient(error: unknown): boolean {
+  return isBucketError(error, "unavailable", "deadline", "throttled", "unauthenticated");
 }

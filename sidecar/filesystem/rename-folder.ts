@@ -145,7 +145,7 @@ export class FolderRenamer {
 
   /** The node of a moved object stands for the new version from now on. */
   #tell(top: DirectoryNode, rest: string, moved: Dated<ObjectInfo>): void {
-    const { tree, store, background } = this.#context;
+    const { tree, store, background, owed } = this.#context;
     const path = pathBelow("", rest);
     let directory: Node | undefined = top;
     for (const name of path.folders)
@@ -159,6 +159,8 @@ export class FolderRenamer {
     const node = directory.children.get(path.last) ?? directory.postponed.get(path.last);
     if (node === undefined || isDirectory(node)) return;
     tree.confirmOwn(node, moved.value, moved.dateMs);
+    if (isFile(node) && directory.postponed.get(path.last) === node)
+      background.start("owe removal", () => owed.oweRemoval(moved.value));
     if (isFile(node) && node.copy !== undefined) {
       node.copy.version = moved.value;
       store.renamed(node.copy, moved.value);

@@ -5,23 +5,31 @@
 // as a whole supersedes, an edited one never silently does.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
-import { takeSnapshot, type Snapshot } from "../copies/snapshot.ts";
+import { sameStamp } from "../copies/copy.ts";
+import { stillEquals, takeSnapshot, type Snapshot } from "../copies/snapshot.ts";
 import { SharedRun } from "../lib/shared-run.ts";
 import { refreshTimes } from "./attributes-of.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
-import { decodeAttributes, metadataForInsert } from "./metadata.ts";
+import { decodeAttributes, metadataForInsert, OPERATION_KEY } from "./metadata.ts";
 import { movesEnded, type FileNode } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
+import { orStale } from "./stale.ts";
 
 /** A whole file keeps trying to supersede others for this long: below the 30 s after which web servers lose patience. */
 const SUPERSEDE_MS = 20_000;
 /** Between tries, at most: two who fight for one name must get out of step. */
 const SUPERSEDE_PAUSE_MS = 20;
 const NS_PER_S = 1_000_000_000n;
+
+/** An object made, and the attributes that went with it. */
+interface Inserted extends Dated<ObjectInfo> {
+  readonly attributes: ReturnType<typeof storedAttributes>;
+}
 
 export class Saver {
   readonly #context: Context;
@@ -43,8 +51,9 @@ export class Saver {
 
   async #saveInTurn(node: FileNode): Promise<void> {
     const { copy } = node;
+    if (node.conflict !== undefined) return this.#saveConflict(node, node.conflict);
     if (!this.#context.tree.isAttached(node)) return;
-    if (copy === undefined || copy.retired || !(node.version === undefined || copy.changed())) {
+    if (copy === undefined || copy.retired || !(node.version === undefined || (await this.#changed(node)))) {
       await this.#patcher.flushInTurn(node);
       return;
     }
@@ -52,10 +61,45 @@ export class Saver {
       await this.#upload(node);
       node.saveError = undefined;
     } catch (error) {
-      copy.dirty = true;
+      // Beside the other version ours is safe; everywhere else it is still to be saved.
+      if (node.conflict === undefined) copy.dirty = true;
       node.saveError = error;
       throw error;
     }
+  }
+
+  /** A store in the same tick of the clock as the last upload's reading does not move ctime: then the bytes tell. */
+  async #changed(node: FileNode): Promise<boolean> {
+    const { copy, lastSummed } = node;
+    if (copy === undefined || copy.changed()) return copy !== undefined;
+    if (!copy.whole || lastSummed === undefined || lastSummed.rested) return false;
+    if (!(await stillEquals(copy, lastSummed))) return true;
+    node.lastSummed = { ...lastSummed, rested: true };
+    return false;
+  }
+
+  /** What is written after a conflict follows to where the rest was put, and is reported again (RULES 9). */
+  async #saveConflict(node: FileNode, conflict: ObjectInfo): Promise<void> {
+    const { bucket, store, nextOperationId } = this.#context;
+    const { copy, saveError } = node;
+    if (copy?.changed() === true) {
+      const snapshot = await takeSnapshot(copy, store.clonePath(copy));
+      try {
+        const options = { operationId: nextOperationId() };
+        const saved = await bucket.insert(
+          conflict.name,
+          snapshot.source,
+          conflict.generation,
+          conflict,
+          options,
+        );
+        node.conflict = saved.value;
+        copy.settle(saved.value, snapshot.stamp);
+      } finally {
+        await snapshot.dispose();
+      }
+    }
+    throw saveError ?? new FileSystemError("ESTALE", `replaced elsewhere; kept as ${conflict.name}`);
   }
 
   /**
@@ -66,11 +110,17 @@ export class Saver {
     const { store, tree, kernel } = this.#context;
     const { copy, parent, name, version, saveError } = node;
     node.saveError = undefined;
-    if (copy === undefined || parent === undefined || copy.retired) return;
+    if (copy === undefined || copy.retired) return;
+    if (node.conflict !== undefined && copy.changed()) {
+      node.copy = undefined;
+      return store.keepFailed(copy, node.conflict.name, messageOf(saveError));
+    }
+    if (parent === undefined) return;
     const object = tree.objectName(node);
     node.copy = undefined;
     node.fetcher?.stop();
     node.fetcher = undefined;
+    node.lastSummed = undefined;
     node.contentSerial += 1;
     if (version === undefined) tree.detach(node);
     else {
@@ -78,25 +128,32 @@ export class Saver {
       node.confirmed = undefined;
     }
     void kernel().entryChanged(parent.id, name);
-    await store.keepFailed(copy, object, saveError instanceof Error ? saveError.message : String(saveError));
+    await store.keepFailed(copy, object, messageOf(saveError));
   }
 
   async #upload(node: FileNode): Promise<void> {
     const { store } = this.#context;
     const { copy } = node;
     if (copy === undefined) return;
-    if (!copy.whole) await node.fetcher?.whole();
-    const snapshot = await takeSnapshot(copy, store.clonePath(copy));
-    try {
-      const startedMs = this.#context.monotonicMs();
-      const saved = await this.#insertUntilSettled(node, snapshot);
-      this.#saved(node, snapshot, saved, startedMs);
-    } finally {
-      await snapshot.dispose();
+    if (!copy.whole && node.fetcher !== undefined) await orStale(node.fetcher.whole());
+    for (let attempt = 1; ; attempt += 1) {
+      const snapshot = await takeSnapshot(copy, store.clonePath(copy), attempt > 2);
+      try {
+        const startedMs = this.#context.monotonicMs();
+        const saved = await this.#insertUntilSettled(node, snapshot);
+        await this.#saved(node, snapshot, saved, startedMs);
+        return;
+      } catch (error) {
+        // The file changed while it was being sent: read again (RULES 3), from a clone if it never rests.
+        const changed = !sameStamp(copy.observe(), snapshot.stamp);
+        if (!isBucketError(error, "checksum") || !changed || attempt > 2) throw error;
+      } finally {
+        await snapshot.dispose();
+      }
     }
   }
 
-  async #insertUntilSettled(node: FileNode, snapshot: Snapshot): Promise<Dated<ObjectInfo>> {
+  async #insertUntilSettled(node: FileNode, snapshot: Snapshot): Promise<Inserted> {
     const endMs = this.#context.monotonicMs() + SUPERSEDE_MS;
     let expected: Expected = node.version?.generation ?? node.replaces ?? "absent";
     for (;;) {
@@ -113,7 +170,7 @@ export class Saver {
     }
   }
 
-  async #insert(node: FileNode, snapshot: Snapshot, expected: Expected): Promise<Dated<ObjectInfo>> {
+  async #insert(node: FileNode, snapshot: Snapshot, expected: Expected): Promise<Inserted> {
     const { tree, bucket, owed, nextOperationId } = this.#context;
     const { parent, name, copy } = node;
     if (parent === undefined || copy === undefined)
@@ -122,9 +179,10 @@ export class Saver {
     this.#keepTimesApart(node, snapshot);
     const object = tree.objectName(node);
     const operationId = nextOperationId();
+    const attributes = storedAttributes(node);
     const properties = {
       contentType: contentTypeOf(name),
-      metadata: metadataForInsert(storedAttributes(node), this.#context.fileDefaults, node.version),
+      metadata: metadataForInsert(attributes, this.#context.fileDefaults, node.version),
     };
     let session = false;
     const onSession = async ({ url }: { url: string }): Promise<void> => {
@@ -133,7 +191,14 @@ export class Saver {
     };
     const endChange = tree.beginChange(parent, name);
     try {
-      return await bucket.insert(object, snapshot.source, expected, properties, { operationId, onSession });
+      const made = await bucket.insert(object, snapshot.source, expected, properties, {
+        operationId,
+        onSession,
+      });
+      return { ...made, attributes };
+    } catch (error) {
+      if (isBucketError(error) && error.uncertain) node.unsure.add(operationId);
+      throw error;
     } finally {
       endChange();
       if (session) await owed.uploadEnded(copy.id);
@@ -151,12 +216,13 @@ export class Saver {
     void this.#context.kernel().attributesChanged(node.id);
   }
 
-  #saved(node: FileNode, snapshot: Snapshot, { value, dateMs }: Dated<ObjectInfo>, startedMs: number): void {
+  async #saved(node: FileNode, snapshot: Snapshot, inserted: Inserted, startedMs: number): Promise<void> {
+    const { value, dateMs, attributes } = inserted;
     const { tree, store, monotonicMs, log } = this.#context;
     const replaced = node.version?.generation ?? node.replaces;
     node.replaces = undefined;
     node.exclusive = false;
-    node.patchOwed = false;
+    node.unsure.clear();
     const { stamp, size, crc32c, rested } = snapshot;
     node.lastSummed = { stamp, size, crc32c, rested };
     tree.confirmOwn(node, value, dateMs);
@@ -173,6 +239,16 @@ export class Saver {
       },
       "upload done",
     );
+    await this.#attributesSaved(node, attributes);
+  }
+
+  /** Attributes went with the bytes, but for those set meanwhile; of a file written to meanwhile the next upload has them. */
+  async #attributesSaved(node: FileNode, sent: Inserted["attributes"]): Promise<void> {
+    const all = isDeepStrictEqual(sent, storedAttributes(node));
+    if (!all && node.copy?.changed() !== true) return this.#patcher.owe(node);
+    if (!node.patchOwed || node.version === undefined) return;
+    node.patchOwed = false;
+    await this.#context.owed.patchDone(node.version.name);
   }
 
   /** Another writer was there first. Answers what to expect next, or throws what close reports. */
@@ -187,6 +263,11 @@ export class Saver {
     const { value: live } = await bucket.stat(object);
     const found = live?.generation;
     const fields = { object, expected: String(expected), found: String(found ?? "absent") };
+    const operation = live?.metadata[OPERATION_KEY];
+    if (operation !== undefined && node.unsure.has(operation)) {
+      log.info(fields, "an earlier upload had arrived after all");
+      return found ?? "absent";
+    }
     if (node.exclusive && live !== undefined) {
       throw new FileSystemError(
         "EEXIST",
@@ -215,8 +296,10 @@ export class Saver {
     const conflict = `${object}.conflict-${hostName}-${time}`;
     const metadata = metadataForInsert(storedAttributes(node), this.#context.fileDefaults, undefined);
     const properties = { contentType: contentTypeOf(name), metadata };
-    await bucket.insert(conflict, snapshot.source, "absent", properties, { operationId: nextOperationId() });
-    node.copy?.settle(node.version as ObjectInfo, snapshot.stamp);
+    const options = { operationId: nextOperationId() };
+    const kept = await bucket.insert(conflict, snapshot.source, "absent", properties, options);
+    node.conflict = kept.value;
+    node.copy?.settle(kept.value, snapshot.stamp);
     tree.detach(node);
     if (parent !== undefined) {
       parent.listed = undefined;
@@ -224,6 +307,10 @@ export class Saver {
     }
     return conflict;
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function ownAttributes(

@@ -72,8 +72,14 @@ export class AttributeSetter {
     });
     node.contentSerial += 1;
     if (node.writers > 0) return;
-    await this.#saver.save(node);
-    this.#openFiles.restSoon(node);
+    try {
+      await this.#saver.save(node);
+    } catch (error) {
+      await this.#openFiles.giveUp(node); // the program knows; nobody would try again
+      throw error;
+    } finally {
+      this.#openFiles.restSoon(node);
+    }
   }
 
   async #resize(node: FileNode, size: number): Promise<void> {
