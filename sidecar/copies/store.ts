@@ -74,6 +74,10 @@ export class CopyStore {
     this.#background.start("take over cache", async () => {
       await this.#takeOverOrder();
       await this.#eraseUploaded();
+      await this.#state.database.write({
+        sql: "DELETE FROM uploads WHERE copy_id NOT IN (SELECT id FROM copies)",
+        values: [],
+      });
       await this.#eraseStrays(startedMs);
     });
   }

@@ -46,10 +46,6 @@ export class Tree {
     this.#nodes.set(ROOT_INODE, this.root);
   }
 
-  get nodeCount(): number {
-    return this.#nodes.size;
-  }
-
   get(inode: InodeId): Node {
     const node = this.#nodes.get(inode);
     if (node === undefined) throw new FileSystemError("ESTALE", `inode ${inode} is not known`);
@@ -223,8 +219,10 @@ export class Tree {
     this.#forgetIfUnused(node);
   }
 
-  /** Gives a node another place. Whatever had that name must be detached before. */
+  /** Gives a node another place; whatever a listing has put there meanwhile loses its name. */
   move(node: Node, parent: DirectoryNode, name: string): void {
+    const there = parent.children.get(name);
+    if (there !== undefined && there !== node) this.#detachForeign(parent, there);
     if (node.parent?.children.get(node.name) === node) node.parent.children.delete(node.name);
     node.parent = parent;
     node.name = name;
