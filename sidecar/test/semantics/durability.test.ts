@@ -4,7 +4,7 @@ import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
 import { access, open, readFile, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { session, shell } from "../helpers/mounted.ts";
+import { SETTINGS, session, shell } from "../helpers/mounted.ts";
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -133,3 +133,19 @@ test.serial("every upload is logged with object, generation, bytes and time", as
   t.is(typeof line?.["ms"], "number");
   t.is(typeof line?.["time"], "string");
 });
+
+for (const { name, options } of SETTINGS) {
+  test.serial(
+    `${name}: a close that could not upload reports it, and the name shows the old version`,
+    async (t) => {
+      const { server, mount } = await session(t, options);
+      await server.put("f", "old version");
+      await server.faults({ method: "storage.objects.insert", action: "return-403" });
+      await t.throwsAsync(writeFile(mount.path("f"), "new"), { code: "EACCES" });
+      t.is((await server.get("f"))?.toString(), "old version");
+      t.is(await readFile(mount.path("f"), "utf8"), "old version");
+      await server.clearFaults();
+      t.is(await readFile(mount.path("f"), "utf8"), "old version");
+    },
+  );
+}

@@ -231,21 +231,3 @@ print(len(set(seen)))`);
     t.is(seconds.trim(), "3");
   },
 );
-
-behaviour(
-  "a close that could not upload reports it, and the bucket keeps the old version",
-  async ({ t, server, top, python, object }) => {
-    await server.put(`${top}/f`, "old");
-    await server.faults({ method: "storage.objects.insert", name: `${top}/f`, action: "return-403" });
-    const said = await python(`
-import errno
-for name in ("f",):
-    f = open(name,"w"); f.write("new")
-    try: f.close(); print("closed")
-    except OSError as e: print(errno.errorcode[e.errno])`);
-    t.is(said.trim(), "EACCES");
-    t.is(await object("f"), "old");
-    await server.clearFaults();
-    t.is((await python(`print(open("f").read())`)).trim(), "old");
-  },
-);

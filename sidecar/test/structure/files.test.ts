@@ -33,6 +33,7 @@ test("every source opens by saying what it is for", (t) => {
 test("no tracked file names a path of the machine it was written on", (t) => {
   const top = fileURLToPath(new URL("../../../", import.meta.url)).replace(/\/$/, "");
   const paths = [top, path.dirname(top), homedir()].filter((each) => !isCommon(each));
+  t.pass(); // where all of them are common there is nothing to find
   for (const file of trackedFiles()) {
     const text = readTracked(file) ?? "";
     for (const each of paths) t.false(text.includes(`${each}/`), `${file} contains ${each}/`);
@@ -51,6 +52,17 @@ test("the lock file names no host to take packages from", (t) => {
   t.true(lock.length > 0);
   t.notRegex(lock, /"resolved"/);
   t.notRegex(lock, /https?:\/\/(?!(www\.)?(github\.com|opencollective\.com|tidelift\.com))[^"]*\.tgz/);
+});
+
+test("the lock file holds every package another platform needs, so that npm ci works there and here", (t) => {
+  const { packages } = JSON.parse(readTracked("package-lock.json") ?? "") as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+  };
+  for (const [holder, { optionalDependencies = {} }] of Object.entries(packages)) {
+    for (const name of Object.keys(optionalDependencies)) {
+      t.true(`node_modules/${name}` in packages || `${holder}/node_modules/${name}` in packages, name);
+    }
+  }
 });
 
 test("every package is pinned to one version", (t) => {
