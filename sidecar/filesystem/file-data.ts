@@ -1,9 +1,10 @@
 // Reading and writing files the kernel asks us about (daemon mode).
 
 import { isBucketError } from "../bucket/errors.ts";
+import type { ByteRange } from "../lib/extents.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
-import type { OpenFile } from "./nodes.ts";
+import { movesEnded, type FileNode, type OpenFile } from "./nodes.ts";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -23,17 +24,28 @@ export class FileData {
     if (offset >= end) return EMPTY;
     if (!copy.whole && fetcher !== undefined) {
       const { needed, ahead } = position.plan({ start: offset, end });
-      try {
-        await fetcher.need({ start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
-      } catch (error) {
-        if (isBucketError(error, "not-found"))
-          throw new FileSystemError("ESTALE", "the open version is gone from the bucket", error);
-        throw error;
-      }
+      await this.#bring(node, { start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
       if (ahead !== undefined)
         fetcher.lookAhead({ start: ahead.start, end: Math.min(ahead.end, copy.versionEnd) });
     }
     return copy.read(offset, end - offset);
+  }
+
+  /** A version that is gone may only have another name: a rename of ours that is under way will tell. */
+  async #bring(node: FileNode, range: ByteRange): Promise<void> {
+    const { copy, fetcher } = node;
+    for (;;) {
+      const asked = copy?.version?.generation;
+      try {
+        return await fetcher?.need(range);
+      } catch (error) {
+        if (!isBucketError(error, "not-found")) throw error;
+        await movesEnded(node);
+        await node.changes.run(() => Promise.resolve());
+        if (copy?.version?.generation === asked)
+          throw new FileSystemError("ESTALE", "the open version is gone from the bucket", error);
+      }
+    }
   }
 
   async write(handle: OpenFile, offset: number, data: Buffer): Promise<number> {

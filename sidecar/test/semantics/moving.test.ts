@@ -186,3 +186,28 @@ test.serial(
     t.is(await shell(mount, "readlink large; cat large.lock"), "elsewhere\nmine");
   },
 );
+
+test.serial("a large open file stays readable while it and the folder above it are renamed", async (t) => {
+  const { server, mount } = await session(t, ["--sole-writer"]); // so that a lost answer is no doubt whose rename it was
+  await server.put("a/large", Buffer.alloc(100 * MB, 7));
+  const file = await open(mount.path("a/large"));
+  await server.latency(50);
+  await server.faults({ method: "storage.objects.move", action: "lost-answer", fraction: 0.5 });
+  let reading = true;
+  const reader = (async () => {
+    for (let i = 0; reading; i = (i + 37) % 99) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(100), 0, 100, i * MB);
+      t.is(bytesRead, 100);
+      t.is(buffer[99], 7);
+    }
+  })();
+  for (let i = 0; i < 3; i += 1) {
+    await rename(mount.path("a/large"), mount.path("a/moved"));
+    await rename(mount.path("a"), mount.path("b"));
+    await rename(mount.path("b/moved"), mount.path("b/large"));
+    await rename(mount.path("b"), mount.path("a"));
+  }
+  reading = false;
+  await t.notThrowsAsync(reader);
+  await file.close();
+});
