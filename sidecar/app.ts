@@ -71,9 +71,12 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
   return {
     fileSystem,
     close: async () => {
-      await fileSystem.shutdown();
-      await state.close();
-      await bucket.close();
+      try {
+        await fileSystem.shutdown();
+      } finally {
+        await state.close();
+        await bucket.close();
+      }
     },
   };
 }
@@ -185,6 +188,9 @@ class Worker {
     const message = error instanceof Error ? error.message : String(error);
     this.#log.debug({ work: name, err: error }, "the worker cannot go on");
     this.#link.failed(message, 1);
-    void this.#end();
+    this.#end().catch((reason: unknown) => {
+      this.#log.error({ err: reason }, "the worker could not close everything");
+      this.#ended.resolve();
+    });
   }
 }

@@ -7,7 +7,7 @@ import { FileSystemError } from "./errors.ts";
 import type { OpenedFile } from "./filesystem.ts";
 import type { OwnerAndMode } from "./metadata.ts";
 import type { Namespace } from "./namespace.ts";
-import { isDirectory, isFile, type DirectoryNode, type FileNode } from "./nodes.ts";
+import { isDirectory, isFile, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
 import type { OpenFiles } from "./open-files.ts";
 
 export class FileCreator {
@@ -50,7 +50,7 @@ export class FileCreator {
     await this.#namespace.checkFree(directory, name);
     if (lockNames.some((pattern) => pattern.test(name))) {
       // In the bucket at once, so that locks exclude across machines.
-      const lock = await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
+      const lock = await this.#makeLock(directory, name, owner, exclusive);
       if (isFile(lock)) return lock;
     }
     const copy = store.create(tree.objectName(directory) + name); // may fail, for want of space
@@ -61,6 +61,21 @@ export class FileCreator {
     node.replaces = directory.postponed.get(name)?.version?.generation;
     tree.touch(directory);
     return node;
+  }
+
+  /** Who wants it for itself is told that it was made elsewhere; who only wants it opened looks for it again. */
+  async #makeLock(
+    directory: DirectoryNode,
+    name: string,
+    owner: OwnerAndMode,
+    exclusive: boolean,
+  ): Promise<Node> {
+    try {
+      return await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
+    } catch (error) {
+      if (exclusive || !(error instanceof FileSystemError) || error.code !== "EEXIST") throw error;
+      throw new FileSystemError("ESTALE", `${name} was made elsewhere`, error);
+    }
   }
 }
 
