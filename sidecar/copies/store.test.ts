@@ -90,11 +90,15 @@ test("bytes a crash interrupted are kept, those already uploaded or of no use ar
   await written.write(0, Buffer.from("not closed yet"));
   const uploaded = first.store.create("uploaded");
   first.store.uploaded(uploaded, "uploaded");
+  const longer = first.store.create("longer");
+  first.store.uploaded(longer, "longer");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await longer.write(0, Buffer.from("written after its upload"));
   const version = memory.put("fetched", Buffer.alloc(100));
   const fetched = await first.store.obtain(version);
   await first.close();
   fs.writeFileSync(`${written.path}.clone`, "of an upload");
-  t.is(filesIn(directory).length, 4);
+  t.is(filesIn(directory).length, 5);
 
   await new Promise((resolve) => setTimeout(resolve, 20));
   const second = await openStore(directory);
@@ -102,8 +106,9 @@ test("bytes a crash interrupted are kept, those already uploaded or of no use ar
   await second.background.idle();
   t.false(fs.existsSync(fetched.path), "it was never kept");
   t.false(fs.existsSync(uploaded.path), "the bucket has it");
-  t.deepEqual(filesIn(directory).toSorted(), [written.id, fresh.id].toSorted());
-  t.deepEqual(await second.state.database.read("SELECT object, state FROM copies"), [
+  t.deepEqual(filesIn(directory).toSorted(), [written.id, longer.id, fresh.id].toSorted());
+  t.deepEqual(await second.state.database.read("SELECT object, state FROM copies ORDER BY object"), [
+    { __proto__: null, object: "longer", state: "unfinished" },
     { __proto__: null, object: "written", state: "unfinished" },
   ]);
   await second.close();

@@ -271,11 +271,27 @@ export class CopyStore {
     this.#leaving.delete(id);
   }
 
-  /** Copies that were uploaded but not proven to have come to rest when the earlier run ended. */
+  /** Copies that were uploaded when the earlier run ended: of no use, unless they were written to again. */
   async #eraseUploaded(): Promise<void> {
-    const rows = await this.#state.database.read("SELECT id FROM copies WHERE state = 'uploaded'");
-    const left = rows.map(({ id }) => String(id)).filter((id) => !this.#inUse.has(id));
-    for (const id of left) await this.#erase(id);
+    const rows = await this.#state.database.read(
+      "SELECT id, object, used_ms FROM copies WHERE state = 'uploaded'",
+    );
+    for (const { id, object, used_ms: uploadedMs } of rows) {
+      const copyId = String(id);
+      if (this.#inUse.has(copyId)) continue;
+      const changedMs = (await fs.stat(this.#state.copyPath(copyId)).catch(() => undefined))?.ctimeMs ?? 0;
+      if (changedMs <= Number(uploadedMs)) await this.#erase(copyId);
+      else {
+        await this.#state.database.write({
+          sql: "UPDATE copies SET state = 'unfinished' WHERE id = ?",
+          values: [copyId],
+        });
+        this.#log.warn(
+          { object, copy: copyId },
+          "what was written after an upload may not have reached the bucket; it is kept",
+        );
+      }
+    }
   }
 
   /** Files of an earlier run that no row speaks of: fetched, but not kept before it ended. */
