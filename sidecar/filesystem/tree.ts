@@ -157,9 +157,9 @@ export class Tree {
     object: ObjectInfo | undefined,
     observation: Observation,
   ): void {
-    if (!this.#observations.mayTell(directory, "", observation)) return;
-    directory.placeholder = object ?? "absent";
-    if (object !== undefined && !directory.patchOwed) this.#refreshAttributes(directory, object);
+    if (!this.#observations.mayTell(directory, "", observation) || directory.patchOwed) return;
+    if (object === undefined) directory.placeholder = "absent";
+    else this.#refreshAttributes(directory, object);
   }
 
   /** The bucket has nothing of this name. */
@@ -273,13 +273,8 @@ export class Tree {
 
   #refreshAttributes(node: Node, object: ObjectInfo): void {
     const before = isDirectory(node) ? node.placeholder : node.version;
-    if (
-      before !== undefined &&
-      before !== "absent" &&
-      before !== object &&
-      before.metageneration > object.metageneration
-    )
-      return;
+    // What is known already is no news: a folder's own times move with its entries, not with its placeholder.
+    if (before !== undefined && before !== "absent" && before !== object && !isNewer(object, before)) return;
     const defaults = isDirectory(node) ? this.#options.directoryDefaults : this.#options.fileDefaults;
     const { uid, gid, mode, modifyTimeNs, linkTarget } = decodeAttributes(object, defaults);
     const changed =
@@ -347,4 +342,10 @@ export class Tree {
       dropped += 1;
     }
   }
+}
+
+function isNewer(object: ObjectInfo, known: ObjectInfo): boolean {
+  return object.generation !== known.generation
+    ? object.generation > known.generation
+    : object.metageneration > known.metageneration;
 }

@@ -197,3 +197,15 @@ s = socket.socket(socket.AF_UNIX); s.bind("s"); s.listen(); c = socket.socket(so
 behaviour("statfs lets installers proceed", async ({ t, shell }) => {
   t.regex(await shell("df -h . | tail -1"), /sidemount:test\s+1\.0P\s+0\s+1\.0P\s+0%/);
 });
+
+behaviour(
+  "a folder's times move with its entries and do not fall back when it is listed again",
+  async ({ t, shell }) => {
+    await shell("mkdir d");
+    await delay(1100);
+    await shell("echo x > d/f");
+    const times = await shell("stat -c '%Y %Z' d");
+    await delay(1300); // what was known of a folder so young is asked for again
+    t.is(await shell("ls d >/dev/null; stat -c '%Y %Z' d"), times);
+  },
+);
