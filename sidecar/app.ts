@@ -22,8 +22,14 @@ import { createLog, type Log } from "./telemetry/log.ts";
 /** Metadata calls give up earlier than data: somebody waits in `ls`, and there is less to lose. */
 const METADATA_DEADLINE_MS = 10_000;
 
-/** node:sqlite warns at every start that it is new. */
-const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning"];
+const WORKER_FLAGS = [
+  // node:sqlite warns at every start that it is new.
+  "--disable-warning=ExperimentalWarning",
+  // By itself V8 lets the heap grow to four times what lives in it when the machine has memory to spare: listing
+  // 10,000 names five times took 310 MiB, of which 30 were in use. With these it is 183 MiB, and stays there.
+  "--heap-growing-percent=30",
+  "--max-semi-space-size=4",
+];
 
 export interface Assembled {
   readonly fileSystem: MountedFileSystem;
