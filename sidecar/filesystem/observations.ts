@@ -3,6 +3,7 @@
 // Every request notes when it began, every local change of a name when it began and ended. An answer says
 // nothing of a name that has changed here since its request began, or is changing now.
 
+import type { ObjectInfo } from "../bucket/bucket.ts";
 import type { DirectoryNode } from "./nodes.ts";
 
 /** Change records of one folder are tidied up above this many. */
@@ -62,4 +63,11 @@ export class Observations {
       if (underWay === 0 && serial < oldest) directory.nameChanges.delete(name);
     }
   }
+}
+
+/** Whether an answer describes a later state of an object than the one that is known. */
+export function isNewer(object: ObjectInfo, known: ObjectInfo): boolean {
+  return object.generation !== known.generation
+    ? object.generation > known.generation
+    : object.metageneration > known.metageneration;
 }

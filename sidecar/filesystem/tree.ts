@@ -10,7 +10,7 @@ import { ROOT_INODE } from "./filesystem.ts";
 import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
-import { Observations, type Observation } from "./observations.ts";
+import { isNewer, Observations, type Observation } from "./observations.ts";
 import { confirmation, type TrustRule } from "./trust.ts";
 
 /** Above this many nodes, those nobody uses are forgotten, oldest first; they are found again by asking. */
@@ -342,10 +342,4 @@ export class Tree {
       dropped += 1;
     }
   }
-}
-
-function isNewer(object: ObjectInfo, known: ObjectInfo): boolean {
-  return object.generation !== known.generation
-    ? object.generation > known.generation
-    : object.metageneration > known.metageneration;
 }
