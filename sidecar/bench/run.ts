@@ -1,54 +1,111 @@
-// `npm run bench -- NAME`: measures on this machine, in one run, and says whether the goals are met.
+// `npm run bench`: measures, prints, and fails when a goal is missed.
 
-import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import os from "node:os";
+import { writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Cleanups } from "../test/helpers/cleanups.ts";
 import { local } from "./local.ts";
-import { table, type Comparison } from "./compare.ts";
+import { describeMachine } from "./machine.ts";
+import { measure, type Result } from "./measure.ts";
+import { makePlace } from "./place.ts";
+import { report } from "./report.ts";
+import type { Benchmark } from "./scenario.ts";
 
-const BENCHES: Record<string, { about: string; run: () => Promise<Comparison[]> }> = {
-  local: { about: "complete files through the mount against the same disk", run: local },
-};
-const RESULTS = fileURLToPath(new URL("../../docs/BENCHMARKS.md", import.meta.url));
+const BENCHMARKS: readonly Benchmark[] = [local];
+const PAGE = fileURLToPath(new URL("../../docs/BENCHMARKS.md", import.meta.url));
+const DEFAULT_ROUNDS = 9;
 
-function help(): string {
-  const names = Object.entries(BENCHES).map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`);
-  return [
-    "npm run bench -- NAME [--write]",
-    "",
-    ...names,
-    "",
-    "Everything is measured in one run, alternating, and given as median and ratio: times of one machine and moment",
-    "say little by themselves. Exit code 1 when a goal is missed. --write puts the result into docs/BENCHMARKS.md.",
-  ].join("\n");
+const HELP = `Usage: npm run bench -- NAME [--rounds N] [--write]
+
+Measures and prints a table. Exits with 1 when a goal is missed.
+
+${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join("\n")}
+
+  --rounds N  measurements on each side, at least 3 (${DEFAULT_ROUNDS})
+  --write     write the result to docs/BENCHMARKS.md as well
+  --help      this text
+
+Needs root and /dev/fuse. Uses the folder for temporary files (TMPDIR) and leaves nothing there.
+`;
+
+const INTRODUCTION = `# Benchmarks
+
+Written by \`npm run bench -- NAME --write\`, not by hand. Compare shares, not figures: they are from one run on the machine
+that is named.
+
+`;
+
+interface Wish {
+  readonly benchmark: Benchmark;
+  readonly rounds: number;
+  readonly write: boolean;
 }
 
-function machine(): string {
-  const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
-  return `${os.cpus().length} cores, Linux ${os.release()}, Node ${process.version}, commit ${commit}`;
+/** What was asked for; a text if it cannot be done, or if help was. */
+function understand(words: string[]): Wish | { readonly text: string; readonly status: number } {
+  const refuse = (text: string): { text: string; status: number } => ({
+    text: `${text}\n\n${HELP}`,
+    status: 2,
+  });
+  let parsed;
+  try {
+    const options = {
+      rounds: { type: "string" },
+      write: { type: "boolean" },
+      help: { type: "boolean" },
+    } as const;
+    parsed = parseArgs({ args: words, options, allowPositionals: true });
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) return { text: HELP, status: 0 };
+  const [name, ...more] = positionals;
+  if (name === undefined) return refuse("Which benchmark?");
+  if (more.length > 0) return refuse(`One benchmark at a time, not also ${more.join(" ")}.`);
+  const benchmark = BENCHMARKS.find((each) => each.name === name);
+  const there = BENCHMARKS.map((each) => each.name).join(", ");
+  if (benchmark === undefined) return refuse(`There is no benchmark ${name}. There are: ${there}.`);
+  const rounds = Number(values.rounds ?? DEFAULT_ROUNDS);
+  if (!Number.isInteger(rounds) || rounds < 3)
+    return refuse(`--rounds ${values.rounds}: expected a whole number of at least 3.`);
+  return { benchmark, rounds, write: values.write === true };
 }
 
-async function main(words: readonly string[]): Promise<number> {
-  const name = words.find((word) => !word.startsWith("-"));
-  if (words.includes("--help") || name === undefined) {
-    console.log(help());
-    return name === undefined && !words.includes("--help") ? 2 : 0;
+async function main(): Promise<number> {
+  const wish = understand(process.argv.slice(2));
+  if ("text" in wish) {
+    (wish.status === 0 ? process.stdout : process.stderr).write(wish.text);
+    return wish.status;
   }
-  const bench = BENCHES[name];
-  if (bench === undefined) {
-    console.error(`There is no bench "${name}". There are: ${Object.keys(BENCHES).join(", ")}.`);
-    return 2;
-  }
-  console.log(`${bench.about}\n${machine()}\n`);
-  const comparisons = await bench.run();
-  const text = table(comparisons);
-  console.log(text);
-  if (words.includes("--write")) {
-    const head = "# Benchmarks\n\nWritten by `npm run bench -- NAME --write`; ratios are what counts.\n";
-    writeFileSync(RESULTS, `${head}\n## ${name}: ${bench.about}\n\n${machine()}\n\n${text}\n`);
-  }
-  return comparisons.every(({ goal, ratio }) => goal === undefined || ratio >= goal) ? 0 : 1;
+  const { benchmark, rounds, write } = wish;
+  const machine = describeMachine(); // first: the commit that is measured is the one that was started
+  const results = await measureAll(benchmark, rounds);
+  const text = report(benchmark, machine, results, rounds);
+  process.stdout.write(text);
+  if (write) await writeFile(PAGE, INTRODUCTION + text);
+  return results.some(({ passed }) => passed === false) ? 1 : 0;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+async function measureAll({ scenarios }: Benchmark, rounds: number): Promise<Result[]> {
+  const cleanups = new Cleanups();
+  for (const [signal, status] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)
+    process.once(signal, () => void cleanups.run().finally(() => process.exit(status)));
+  try {
+    const place = await makePlace(cleanups);
+    const results: Result[] = [];
+    for (const scenario of scenarios) {
+      process.stderr.write(`${scenario.title} …\n`);
+      results.push(await measure(scenario, place, rounds));
+    }
+    return results;
+  } finally {
+    await cleanups.run();
+  }
+}
+
+process.exitCode = await main();
