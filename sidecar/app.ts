@@ -5,17 +5,22 @@ import { fileURLToPath } from "node:url";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
 import { openBucket } from "./bucket/client.ts";
+import { deviceOnly, WHY_DEVICE_ONLY } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
 import { CopyStore } from "./copies/store.ts";
 import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
 import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
+import { serveNative } from "./fuse/native/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
+import { whyNoDevice } from "./supervisor/channel-choice.ts";
 import { DEVICE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { MountRefused } from "./supervisor/mount-refused.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
-import { superviseMount } from "./supervisor/supervise.ts";
+import { mountHere } from "./supervisor/single-process.ts";
+import { superviseMount, type SuperviseOptions } from "./supervisor/supervise.ts";
 import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 
@@ -94,17 +99,17 @@ function wallNs(): bigint {
 
 /** Mounts and serves until told to stop; answers with the exit code. Rejects when the mount cannot be made. */
 export async function runMount(options: MountOptions, log: Log, hooks: MountHooks = {}): Promise<number> {
-  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
-  const environment = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
-  const mount = superviseMount({
-    mountOptions: options,
-    workerCommand: [process.execPath, ...WORKER_FLAGS, main, "worker"],
-    workerEnvironment: Object.fromEntries(environment),
-    log,
-    ...(hooks.onReady === undefined ? {} : { onReady: hooks.onReady }),
-  });
+  const ready = hooks.onReady === undefined ? {} : { onReady: hooks.onReady };
+  const mount =
+    chooseChannel(options, log) === "device"
+      ? superviseMount({ mountOptions: options, ...workerOf(), log, ...ready })
+      : mountHere({
+          mountOptions: options,
+          assemble: () => assemble(options, log),
+          serve: (fileSystem, served) => serveNative({ ...served, fileSystem, log }),
+          log,
+          ...ready,
+        });
   const stop = (): void => mount.stop("SIGTERM");
   if (hooks.stop?.aborted === true) stop();
   for (const signal of [hooks.stop, hooks.hurry]) signal?.addEventListener("abort", stop);
@@ -117,6 +122,33 @@ export async function runMount(options: MountOptions, log: Log, hooks: MountHook
   } finally {
     for (const signal of [hooks.stop, hooks.hurry]) signal?.removeEventListener("abort", stop);
   }
+}
+
+/** The channel that was asked for, or the device channel where it can be had and the native one elsewhere. */
+function chooseChannel(options: MountOptions, log: Log): "device" | "native" {
+  if (options.channel !== "auto") return options.channel;
+  const reason = whyNoDevice();
+  if (reason === undefined) return "device";
+  const option = deviceOnly(options);
+  if (option !== undefined) {
+    throw new MountRefused(
+      `${option} cannot be had here: ${WHY_DEVICE_ONLY}, and the device channel cannot be used (${reason})`,
+      "Start it as root, or leave that out.",
+    );
+  }
+  log.info({ reason }, "the device channel cannot be used; mounting through libfuse (--channel native)");
+  return "native";
+}
+
+function workerOf(): Pick<SuperviseOptions, "workerCommand" | "workerEnvironment"> {
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+  const environment = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return {
+    workerCommand: [process.execPath, ...WORKER_FLAGS, main, "worker"],
+    workerEnvironment: Object.fromEntries(environment),
+  };
 }
 
 /** Serves a mount made by a supervisor, whose child this process is; ends when the supervisor says so. */

@@ -26,6 +26,8 @@ export interface MountOptions {
   readonly drainTimeoutMs: number;
   /** Longest time a data request may go without progress. */
   readonly deadlineMs: number;
+  /** How to speak to the kernel: by /dev/fuse itself, through libfuse 2, or the first of these that can be had. */
+  readonly channel: "auto" | "device" | "native";
   readonly passthrough: "auto" | "on" | "off";
   readonly logLevel: string;
   /** Where log lines go: 2 (stderr) when stdout belongs to a command run by `exec`. Default 1 (stdout). */

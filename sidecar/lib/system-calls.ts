@@ -24,6 +24,7 @@ const native = {
     "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
   ),
   umount2: libc.func("int umount2(const char *target, int flags)"),
+  strlen: libc.func("size_t strlen(void *text)"),
 };
 
 // fcntl(2), <linux/fcntl.h>: F_LINUX_SPECIFIC_BASE is 1024. The same numbers on x86-64 and arm64.
@@ -176,6 +177,30 @@ export function unmountFileSystem(target: string, flags: number): Promise<void> 
 export function watchReadable(descriptor: number, onReadable: () => void): { close(): void } {
   // koffi's declaration leaves out the first argument (status); we look at neither.
   return koffi.node.poll(descriptor, { readable: true }, onReadable);
+}
+
+// Libraries stay loaded for as long as something refers to them.
+const loaded: unknown[] = [];
+
+/** dlopen(3): from now on other libraries that need this one by its name (SONAME) find it. Throws if it cannot be loaded. */
+export function loadLibrary(file: string): void {
+  loaded.push(koffi.load(file));
+}
+
+/** Reads an unsigned number at an address that native code has handed out and is keeping for us. */
+export function readUint32(address: bigint): number {
+  return koffi.decode.uint32(address);
+}
+
+/** Writes an unsigned number there. */
+export function writeUint32(address: bigint, value: number): void {
+  koffi.encode(address, "uint32_t", value);
+}
+
+/** A copy of the bytes of a C string, without the zero at its end. */
+export function readCString(address: bigint): Buffer {
+  const length = Number(native.strlen(address));
+  return Buffer.from(new Uint8Array(koffi.view(address, length)));
 }
 
 interface AsyncCall {

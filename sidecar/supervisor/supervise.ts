@@ -11,7 +11,7 @@ import type { Log } from "../telemetry/log.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
 import { prepareMountPoint } from "./mount-point.ts";
 import { codeOf, MountRefused } from "./mount-refused.ts";
-import { detachServed, mountBoth, removeUnderlay, unmountServed } from "./mount-stack.ts";
+import { detachServed, mountBoth, removeUnderlay, sourceOf, unmountServed } from "./mount-stack.ts";
 import { forgetSupervisor, noteSupervisor } from "./run-file.ts";
 import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
 
@@ -133,7 +133,8 @@ class Supervision {
     worker.send({ type: "mounted" });
     const serving = await this.#unlessStopped(worker.expect("serving"));
     const { passthrough, reasonNot, protocolMinor } = serving;
-    this.#log.info({ directory, passthrough, reasonNot, protocol: `7.${protocolMinor}` }, "mounted");
+    const channel = "device";
+    this.#log.info({ directory, channel, passthrough, reasonNot, protocol: `7.${protocolMinor}` }, "mounted");
   }
 
   async #unlessStopped<Result>(work: Promise<Result>): Promise<Result> {
@@ -142,9 +143,9 @@ class Supervision {
   }
 
   async #mount(directory: string, device: number): Promise<void> {
-    const { bucket, prefix, readOnly, allowOther } = this.#options.mountOptions;
-    const source = `sidemount:${prefix === "" ? bucket : `${bucket}/${prefix.replace(/\/$/, "")}`}`;
-    await mountBoth(device, { directory, source, readOnly, allowOther });
+    const { mountOptions } = this.#options;
+    const { readOnly, allowOther } = mountOptions;
+    await mountBoth(device, { directory, source: sourceOf(mountOptions), readOnly, allowOther });
     this.#mounted = directory;
     try {
       noteSupervisor(directory);
@@ -220,7 +221,10 @@ class Supervision {
 
 function checkPrivileges(): void {
   if (process.getuid?.() !== 0) {
-    throw new MountRefused("only root can mount here", "Start it as root, or with sudo.");
+    throw new MountRefused(
+      "only root can mount with --channel device",
+      "Start it as root, or take --channel native.",
+    );
   }
 }
 

@@ -11,11 +11,13 @@ import { BUCKET, BucketServer, end, startLogging } from "./bucket-server.ts";
 
 const run = promisify(execFile);
 
-/** Both ways the kernel can get at bytes; the semantics suite runs on each. */
+/** Both channels, and both ways in which the kernel gets at bytes on one of them; the semantics suite runs on each. */
 export const SETTINGS = [
-  { name: "passthrough", options: ["--passthrough", "on"] },
-  { name: "daemon", options: ["--passthrough", "off"] },
+  { name: "passthrough", options: ["--channel", "device", "--passthrough", "on"] },
+  { name: "daemon", options: ["--channel", "device", "--passthrough", "off"] },
+  { name: "native", options: ["--channel", "native"] },
 ] as const;
+export type SettingName = (typeof SETTINGS)[number]["name"];
 
 export class Mount {
   readonly directory: string;
@@ -80,8 +82,9 @@ export class Mount {
     await this.start(options);
   }
 
-  /** Process id of the worker. */
+  /** Process id of the worker; with the native channel there is one process only. */
   async worker(): Promise<number> {
+    if (this.#options.includes("native")) return this.child.pid ?? 0;
     const [worker] = await childrenOf(this.child.pid ?? 0);
     if (worker === undefined) throw new Error("no worker");
     return worker;

@@ -1,0 +1,129 @@
+// The native channel: a mount made and served through libfuse 2 (the addon of fuse-native), over the same FileSystem
+// as the device channel.
+//
+// libfuse serves from threads of its own, each of which waits while the event loop carries out what it brought. This
+// process must never touch the mount it serves.
+
+import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
+import type { Log } from "../../telemetry/log.ts";
+import { type Addon, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { HiddenFiles } from "./hidden-files.ts";
+import { Paths } from "./paths.ts";
+
+/** The addon copies path and options into fields of 1024 bytes. */
+const TEXT_MAX_BYTES = 1023;
+const HANDLERS = 35;
+
+export interface NativeOptions {
+  /** An empty folder: absolute, without links. */
+  readonly directory: string;
+  /** What `df` and `mount` show as the device. */
+  readonly source: string;
+  /** What they show as the type is `fuse.` and this. */
+  readonly subtype: string;
+  readonly readOnly: boolean;
+  readonly allowOther: boolean;
+  /** Owner and group of whatever is made through the mount: libfuse does not tell who makes it. */
+  readonly uid: number;
+  readonly gid: number;
+  readonly fileSystem: FileSystem;
+  readonly log: Log;
+}
+
+export interface NativeChannel {
+  /** Resolves when programs can use the folder. Rejects with AddonUnavailable, or when it cannot be mounted. */
+  readonly started: Promise<void>;
+  /** Waits for what is carried out late. To be called before unmounting. */
+  settle(): Promise<void>;
+  /** Answers everything that still comes with an error, and lets the process end. To be called after unmounting. */
+  close(): void;
+  /** How many operations came, by name. */
+  requestCounts(): Record<string, number>;
+}
+
+/** Mounts and serves. It is unmounted from outside. */
+export function serveNative(options: NativeOptions): NativeChannel {
+  const { fileSystem, log, uid, gid } = options;
+  const caller = { uid, gid, pid: 0 };
+  const hidden = new HiddenFiles(({ folder, name }) => fileSystem.unlink(caller, folder, name), log);
+  const paths = new Paths(fileSystem, caller, hidden);
+  const started = Promise.withResolvers<void>();
+  started.promise.catch(() => {}); // whoever waits for it reports it
+  let dispatcher: Dispatcher | undefined;
+  let mounted: Mounted | undefined;
+  try {
+    const addon = loadAddon();
+    fileSystem.attach(unreachable);
+    dispatcher = new Dispatcher(addon, { fileSystem, paths, caller }, log, () => started.resolve());
+    mounted = mount(addon, dispatcher, options);
+  } catch (error) {
+    started.reject(error);
+  }
+  return {
+    started: started.promise,
+    settle: () => hidden.settleAll(),
+    close: () => {
+      dispatcher?.refuse();
+      mounted?.letGo();
+    },
+    requestCounts: () => Object.fromEntries(dispatcher?.counts ?? []),
+  };
+}
+
+/** libfuse 2 has no way to tell the kernel what changed, so the kernel is told to remember nothing. */
+const unreachable: Kernel = {
+  shareFile: () => undefined,
+  unshareFile: () => {},
+  entryChanged: () => Promise.resolve(),
+  attributesChanged: () => Promise.resolve(),
+};
+
+interface Mounted {
+  letGo(): void;
+}
+
+function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mounted {
+  const { directory } = options;
+  const text = `-o${mountOptions(options).join(",")}`;
+  for (const each of [directory, text]) {
+    if (Buffer.byteLength(each) > TEXT_MAX_BYTES) throw new Error(`too long for libfuse: ${each}`);
+  }
+  const thread = Buffer.alloc(addon.sizeof_fuse_thread_t);
+  const handlers: Handler[] = Array.from({ length: HANDLERS }, () => () => {});
+  const implemented = new Uint32Array(HANDLERS);
+  for (const name of OPERATIONS) {
+    handlers[addon[`op_${name}`]] = dispatcher.handler(name);
+    implemented[addon[`op_${name}`]] = 1;
+  }
+  // libfuse's threads write into these buffers; the addon holds on to the context only.
+  const records: Buffer[] = [];
+  const allocate = (size: number): Buffer => {
+    const record = Buffer.alloc(size);
+    records.push(record);
+    return record;
+  };
+  addon.fuse_native_mount(directory, text, thread, { thread, records }, allocate, handlers, implemented);
+  return { letGo: () => addon.fuse_native_unmount(directory, thread) };
+}
+
+function mountOptions({ source, subtype, readOnly, allowOther }: NativeOptions): string[] {
+  return [
+    `fsname=${source.replaceAll(/[,\\\s]/g, "_")}`, // would need quoting, by libfuse and again by fusermount
+    `subtype=${subtype}`,
+    "nosuid",
+    "nodev",
+    ...(readOnly ? ["ro"] : []),
+    ...(allowOther ? ["allow_other"] : []),
+    "default_permissions", // the kernel checks owner and mode
+    "use_ino", // our inode numbers instead of libfuse's
+    "big_writes", // requests of 128 KiB instead of one page
+    "atomic_o_trunc", // open carries O_TRUNC: nothing is downloaded to be truncated
+    "no_remote_lock", // the kernel keeps both kinds of locks for this machine by itself
+    // Nobody can tell the kernel that something has changed. So it asks each time, and what is trusted without
+    // asking the bucket is decided by the file system alone.
+    "entry_timeout=0",
+    "attr_timeout=0",
+    "negative_timeout=0",
+  ];
+}

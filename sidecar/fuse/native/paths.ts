@@ -1,0 +1,64 @@
+// From the paths of libfuse to the inodes of the file system.
+//
+// libfuse knows its files by name and hands over whole paths; the kernel's look-ups and its forgetting stay inside
+// it. So each operation looks up each component through the file system, which remembers what it knows, and gives
+// everything back at its end: no count is ever open beyond an operation, and nothing here can become stale.
+
+import { FileSystemError } from "../../filesystem/errors.ts";
+import { type Caller, type FileSystem, type InodeId, ROOT_INODE } from "../../filesystem/filesystem.ts";
+import type { HiddenFiles } from "./hidden-files.ts";
+
+/** A folder, and a name in it that may not exist. */
+export interface Place {
+  readonly folder: InodeId;
+  readonly name: string;
+}
+
+export class Paths {
+  readonly hidden: HiddenFiles;
+  readonly #fileSystem: FileSystem;
+  readonly #caller: Caller;
+
+  constructor(fileSystem: FileSystem, caller: Caller, hidden: HiddenFiles) {
+    this.#fileSystem = fileSystem;
+    this.#caller = caller;
+    this.hidden = hidden;
+  }
+
+  /** Runs `use` with the inode at `path`, which is not forgotten before that has ended. ENOENT if there is none. */
+  at<T>(path: string, use: (inode: InodeId) => Promise<T>): Promise<T> {
+    return this.#walk(componentsOf(path), use);
+  }
+
+  /** Runs `use` with the folder above the last name of `path`, and that name. */
+  below<T>(path: string, use: (place: Place) => Promise<T>): Promise<T> {
+    const components = componentsOf(path);
+    const name = components.pop();
+    if (name === undefined) throw new FileSystemError("EINVAL", "the mount point itself has no name here");
+    return this.#walk(components, (folder) => use({ folder, name }));
+  }
+
+  async #walk<T>(components: readonly string[], use: (inode: InodeId) => Promise<T>): Promise<T> {
+    const taken: InodeId[] = [];
+    try {
+      let inode = ROOT_INODE;
+      for (const name of components) {
+        const unlinked = this.hidden.inodeOf({ folder: inode, name });
+        if (unlinked !== undefined) {
+          inode = unlinked; // its open handles keep it
+          continue;
+        }
+        const entry = await this.#fileSystem.lookup(this.#caller, inode, name);
+        inode = entry.attributes.inode;
+        taken.push(inode);
+      }
+      return await use(inode);
+    } finally {
+      for (const inode of taken) this.#fileSystem.forget(inode, 1);
+    }
+  }
+}
+
+function componentsOf(path: string): string[] {
+  return path.split("/").filter((name) => name !== "");
+}
