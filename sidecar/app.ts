@@ -27,14 +27,11 @@ import { createLog, type Log } from "./telemetry/log.ts";
 /** Metadata calls give up earlier than data: somebody waits in `ls`, and there is less to lose. */
 const METADATA_DEADLINE_MS = 10_000;
 
-const WORKER_FLAGS = [
-  // node:sqlite warns at every start that it is new.
-  "--disable-warning=ExperimentalWarning",
-  // By itself V8 lets the heap grow to four times what lives in it when the machine has memory to spare: listing
-  // 10,000 names five times took 310 MiB, of which 30 were in use. With these it is 183 MiB, and stays there.
-  "--heap-growing-percent=30",
-  "--max-semi-space-size=4",
-];
+// By itself V8 lets the heap grow to four times what lives in it when the machine has memory to spare: listing
+// 10,000 names five times took 310 MiB, of which 30 were in use. With these it is 183 MiB, and stays there.
+const HEAP_FLAGS = ["--heap-growing-percent=30", "--max-semi-space-size=4", "--semi-space-growth-factor=1"];
+// node:sqlite warns at every start that it is new.
+const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS];
 
 export interface Assembled {
   readonly fileSystem: MountedFileSystem;
@@ -107,6 +104,7 @@ export async function runMount(options: MountOptions, log: Log, hooks: MountHook
           mountOptions: options,
           assemble: () => assemble(options, log),
           serve: (fileSystem, served) => serveNative({ ...served, fileSystem, log }),
+          runtimeFlags: HEAP_FLAGS,
           log,
           ...ready,
         });

@@ -7,6 +7,7 @@
 
 import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
 
 import type { MountOptions } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -54,6 +55,8 @@ export interface SingleProcessOptions<FileSystem> {
   readonly mountOptions: MountOptions;
   readonly assemble: () => Promise<Assembled<FileSystem>>;
   readonly serve: (fileSystem: FileSystem, mount: ServedHere) => MountingChannel;
+  /** Flags of V8 a worker of its own would be started with. */
+  readonly runtimeFlags: readonly string[];
   readonly log: Log;
   readonly onReady?: () => void;
 }
@@ -123,7 +126,8 @@ class SingleProcess<FileSystem> {
   }
 
   async #start(): Promise<void> {
-    const { mountOptions, assemble } = this.#options;
+    const { mountOptions, assemble, runtimeFlags } = this.#options;
+    for (const flag of runtimeFlags) setFlagsFromString(flag);
     await startPool();
     const directory = await this.#unlessStopped(prepareMountPoint(mountOptions.directory, this.#log));
     this.#checkPermission(directory);

@@ -9,6 +9,8 @@ import type { Log } from "../../telemetry/log.ts";
 import { type Addon, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { HiddenFiles } from "./hidden-files.ts";
+import { KnownFolders } from "./known-folders.ts";
+import { allowTimesLeftOut } from "./libfuse.ts";
 import { Paths } from "./paths.ts";
 
 /** The addon copies path and options into fields of 1024 bytes. */
@@ -47,14 +49,18 @@ export function serveNative(options: NativeOptions): NativeChannel {
   const { fileSystem, log, uid, gid } = options;
   const caller = { uid, gid, pid: 0 };
   const hidden = new HiddenFiles(({ folder, name }) => fileSystem.unlink(caller, folder, name), log);
-  const paths = new Paths(fileSystem, caller, hidden);
+  const folders = new KnownFolders(
+    (inode) => fileSystem.forget(inode, 1),
+    () => performance.now(),
+  );
+  const paths = new Paths(fileSystem, caller, { hidden, folders });
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {}); // whoever waits for it reports it
   let dispatcher: Dispatcher | undefined;
   let mounted: Mounted | undefined;
   try {
     const addon = loadAddon();
-    fileSystem.attach(unreachable);
+    fileSystem.attach(kernelWith(folders));
     dispatcher = new Dispatcher(addon, { fileSystem, paths, caller }, log, () => started.resolve());
     mounted = mount(addon, dispatcher, options);
   } catch (error) {
@@ -65,6 +71,7 @@ export function serveNative(options: NativeOptions): NativeChannel {
     settle: () => hidden.settleAll(),
     close: () => {
       dispatcher?.refuse();
+      folders.clear();
       mounted?.letGo();
     },
     requestCounts: () => Object.fromEntries(dispatcher?.counts ?? []),
@@ -72,12 +79,14 @@ export function serveNative(options: NativeOptions): NativeChannel {
 }
 
 /** libfuse 2 has no way to tell the kernel what changed, so the kernel is told to remember nothing. */
-const unreachable: Kernel = {
-  shareFile: () => undefined,
-  unshareFile: () => {},
-  entryChanged: () => Promise.resolve(),
-  attributesChanged: () => Promise.resolve(),
-};
+function kernelWith(folders: KnownFolders): Kernel {
+  return {
+    shareFile: () => undefined,
+    unshareFile: () => {},
+    entryChanged: async (folder, name) => folders.drop({ folder, name }),
+    attributesChanged: () => Promise.resolve(),
+  };
+}
 
 interface Mounted {
   letGo(): void;
@@ -104,6 +113,8 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
     return record;
   };
   addon.fuse_native_mount(directory, text, thread, { thread, records }, allocate, handlers, implemented);
+  if (!allowTimesLeftOut(thread))
+    options.log.warn("programs that set one of a file's two times only will find that it was not set");
   return { letGo: () => addon.fuse_native_unmount(directory, thread) };
 }
 

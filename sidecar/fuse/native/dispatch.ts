@@ -31,8 +31,8 @@ const failureValues: Readonly<
   readlink: () => [""],
   open: () => [0],
   create: () => [0],
-  read: (given) => transferred(0, given[2] as Buffer).values,
-  write: (given) => transferred(0, given[2] as Buffer).values,
+  read: (given) => transferred(0, given[2] as Buffer).values(),
+  write: (given) => transferred(0, given[2] as Buffer).values(),
 };
 
 /** The addon changed a name it could not decode; no object has that name. */
@@ -78,7 +78,7 @@ export class Dispatcher {
     try {
       thread.check(operation);
       const { number, values } = await this.#carryOut(name, thread, given);
-      this.#signal(name, thread, number, values);
+      this.#signal(name, thread, number, values());
     } catch (error) {
       this.#signal(name, thread, -this.#errnoOf(name, error), failureValues[name]?.(given) ?? []);
     }

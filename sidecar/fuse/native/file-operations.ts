@@ -6,10 +6,9 @@ import { FileSystemError } from "../../filesystem/errors.ts";
 import type { InodeId, OpenedFile } from "../../filesystem/filesystem.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { OperationName } from "./addon.ts";
-import { encodeStat } from "./encode.ts";
 import { Handles } from "./handles.ts";
 import type { Served } from "./name-operations.ts";
-import { done, type Operation, transferred, wide } from "./operation.ts";
+import { done, type Operation, stat, transferred, wide } from "./operation.ts";
 import type { ThreadRecord } from "./record.ts";
 
 const { O_RDONLY } = constants;
@@ -30,7 +29,7 @@ export function fileOperations({ fileSystem, paths, caller }: Served, log: Log) 
   return {
     fgetattr: async (_thread, _path: string, number: number) => {
       const { inode, handle } = handles.get(number);
-      return done(encodeStat((await fileSystem.getAttributes(caller, inode, handle)).attributes));
+      return stat((await fileSystem.getAttributes(caller, inode, handle)).attributes);
     },
 
     open: (thread, path: string, flags: number) =>

@@ -1,11 +1,18 @@
 // The operations on paths: from what libfuse calls them to the file system's methods.
 
 import { FileSystemError } from "../../filesystem/errors.ts";
-import type { Caller, FileSystem, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
+import type {
+  Caller,
+  DirectoryEntry,
+  FileSystem,
+  InodeId,
+  SetAttributes,
+} from "../../filesystem/filesystem.ts";
 import type { OperationName } from "./addon.ts";
-import { encodeEntry, encodeStat, encodeStatistics } from "./encode.ts";
+import { encodeListing, encodeStatistics } from "./encode.ts";
 import { isHiddenName } from "./hidden-files.ts";
-import { done, type Operation, wide } from "./operation.ts";
+import { LEFT_OR_NOW_MS } from "./libfuse.ts";
+import { done, type Operation, stat, wide } from "./operation.ts";
 import type { Paths, Place } from "./paths.ts";
 import type { ThreadRecord } from "./record.ts";
 
@@ -24,7 +31,7 @@ export interface Served {
 
 /** By the name the addon has for them. */
 export function nameOperations({ fileSystem, paths, caller }: Served) {
-  const { hidden } = paths;
+  const { hidden, folders } = paths;
 
   /** Runs what gives a name to something new, and gives back the look-up it counts. */
   const make = (path: string, create: (place: Place) => Promise<{ attributes: { inode: InodeId } }>) =>
@@ -52,26 +59,22 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
 
   return {
     getattr: (_thread, path: string) =>
-      paths.at(path, async (inode) =>
-        done(encodeStat((await fileSystem.getAttributes(caller, inode)).attributes)),
-      ),
+      paths.at(path, async (inode) => stat((await fileSystem.getAttributes(caller, inode)).attributes)),
 
     readdir: (_thread, path: string) =>
       paths.at(path, async (inode) => {
-        const names: string[] = [];
-        const stats: Uint32Array[] = [];
+        const entries: DirectoryEntry[] = [];
         const handle = await fileSystem.openDirectory(caller, inode);
         try {
           await fileSystem.readDirectory(caller, inode, handle, 0, false, (entry) => {
             if (isHiddenName(entry.name) || hidden.isGone({ folder: inode, name: entry.name })) return true;
-            names.push(entry.name);
-            stats.push(encodeEntry(entry.inode, entry.kind));
+            entries.push(entry);
             return true;
           });
         } finally {
           await fileSystem.releaseDirectory(inode, handle);
         }
-        return done(names, stats);
+        return done(...encodeListing(entries));
       }),
 
     readlink: (_thread, path: string) =>
@@ -102,6 +105,7 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
       paths.below(path, async ({ folder, name }) => {
         await paths.at(path, (inode) => hidden.settleAll(inode));
         await fileSystem.removeDirectory(caller, folder, name);
+        folders.drop({ folder, name });
         return done();
       }),
 
@@ -109,8 +113,9 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
       paths.below(to, async (target) => {
         if (isHiddenName(target.name)) return hide(thread, from, target);
         if (!hidden.isReplacing(thread.bytes, target)) await hidden.settle(target);
-        return paths.below(from, async ({ folder, name }) => {
-          await fileSystem.rename(caller, folder, name, target.folder, target.name, "replace");
+        return paths.below(from, async (source) => {
+          await fileSystem.rename(caller, source.folder, source.name, target.folder, target.name, "replace");
+          for (const place of [source, target]) folders.drop(place);
           return done();
         });
       }),
@@ -121,8 +126,7 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
       change(path, { ...(uid === UNCHANGED ? {} : { uid }), ...(gid === UNCHANGED ? {} : { gid }) }),
 
     utimens: async (thread, path: string, low: number, high: number) => {
-      const { accessMs, modifyMs } = thread.times(BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low)));
-      return change(path, { accessTimeNs: accessMs * NS_OF_MS, modifyTimeNs: modifyMs * NS_OF_MS });
+      return change(path, timesOf(thread.times(BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low)))));
     },
 
     truncate: (_thread, path: string, low: number, high: number) => change(path, { size: wide(low, high) }),
@@ -140,4 +144,14 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
 
     statfs: async () => done(encodeStatistics(await fileSystem.statistics(caller))),
   } satisfies Partial<Record<OperationName, Operation>>;
+}
+
+/** Which of the two times change, and to what. Where both are "left or now", it is `touch`: both are now. */
+function timesOf({ accessMs, modifyMs }: { accessMs: bigint; modifyMs: bigint }): SetAttributes {
+  if (accessMs === LEFT_OR_NOW_MS && modifyMs === LEFT_OR_NOW_MS)
+    return { accessTimeNs: "now", modifyTimeNs: "now" };
+  return {
+    ...(accessMs === LEFT_OR_NOW_MS ? {} : { accessTimeNs: accessMs * NS_OF_MS }),
+    ...(modifyMs === LEFT_OR_NOW_MS ? {} : { modifyTimeNs: modifyMs * NS_OF_MS }),
+  };
 }

@@ -2,11 +2,12 @@
 //
 // libfuse knows its files by name and hands over whole paths; the kernel's look-ups and its forgetting stay inside
 // it. So each operation looks up each component through the file system, which remembers what it knows, and gives
-// everything back at its end: no count is ever open beyond an operation, and nothing here can become stale.
+// back at its end what it has looked up. Only folders are remembered here, for as long as the file system allows.
 
 import { FileSystemError } from "../../filesystem/errors.ts";
 import { type Caller, type FileSystem, type InodeId, ROOT_INODE } from "../../filesystem/filesystem.ts";
 import type { HiddenFiles } from "./hidden-files.ts";
+import type { KnownFolders } from "./known-folders.ts";
 
 /** A folder, and a name in it that may not exist. */
 export interface Place {
@@ -16,13 +17,19 @@ export interface Place {
 
 export class Paths {
   readonly hidden: HiddenFiles;
+  readonly folders: KnownFolders;
   readonly #fileSystem: FileSystem;
   readonly #caller: Caller;
 
-  constructor(fileSystem: FileSystem, caller: Caller, hidden: HiddenFiles) {
+  constructor(
+    fileSystem: FileSystem,
+    caller: Caller,
+    known: { readonly hidden: HiddenFiles; readonly folders: KnownFolders },
+  ) {
     this.#fileSystem = fileSystem;
     this.#caller = caller;
-    this.hidden = hidden;
+    this.hidden = known.hidden;
+    this.folders = known.folders;
   }
 
   /** Runs `use` with the inode at `path`, which is not forgotten before that has ended. ENOENT if there is none. */
@@ -43,14 +50,16 @@ export class Paths {
     try {
       let inode = ROOT_INODE;
       for (const name of components) {
-        const unlinked = this.hidden.inodeOf({ folder: inode, name });
-        if (unlinked !== undefined) {
-          inode = unlinked; // its open handles keep it
+        const place: Place = { folder: inode, name };
+        // Open handles keep the one, the list of known folders the other.
+        const known = this.hidden.inodeOf(place) ?? this.folders.find(place);
+        if (known !== undefined) {
+          inode = known;
           continue;
         }
         const entry = await this.#fileSystem.lookup(this.#caller, inode, name);
         inode = entry.attributes.inode;
-        taken.push(inode);
+        if (!this.folders.keep(place, entry)) taken.push(inode);
       }
       return await use(inode);
     } finally {
