@@ -134,8 +134,12 @@ async function answers(url: string, status = 200): Promise<boolean> {
   }
 }
 
-/** Ours without credentials and settings of the person who starts it: the demo is the same for everybody. */
+/**
+ * Ours without credentials and settings of the person who starts it: the demo is the same for everybody. Only the
+ * channel can be chosen, to see the same things hold on the other one.
+ */
 export function ownEnvironment(): NodeJS.ProcessEnv {
-  const foreign = /^(SIDEMOUNT_|GOOGLE_|GCS_|STORAGE_EMULATOR_HOST|CLOUDSDK_|NODE_OPTIONS|https?_proxy$)/i;
+  const foreign =
+    /^(SIDEMOUNT_(?!CHANNEL$)|GOOGLE_|GCS_|STORAGE_EMULATOR_HOST|CLOUDSDK_|NODE_OPTIONS|https?_proxy$)/i;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
 }

@@ -3,6 +3,7 @@
 
 import { execFile } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
@@ -12,6 +13,7 @@ const CONFIGURATION = "/etc/fuse.conf";
 /** Where the libfuse of the native channel looks first; after that in PATH. */
 const BUILT_IN = "/usr/local/bin";
 const SETUID = 0o4000;
+const STICKY = 0o1000;
 
 /** Throws MountRefused with what this user lacks to mount at `directory`. */
 export function checkUserMount({ directory, allowOther }: { directory: string; allowOther: boolean }): void {
@@ -36,10 +38,29 @@ export function checkUserMount({ directory, allowOther }: { directory: string; a
       "Let root add that line, or mount with --no-allow-other: then only this user sees the folder.",
     );
   }
-  if (!may(directory, fs.constants.W_OK)) {
+  checkOwnFolder(directory);
+  checkHasName();
+}
+
+/** It mounts only where the user could have put files anyway. */
+function checkOwnFolder(directory: string): void {
+  const { mode, uid } = fs.statSync(directory);
+  const foreign = (mode & STICKY) !== 0 && uid !== process.getuid?.();
+  if (may(directory, fs.constants.W_OK) && !foreign) return;
+  throw new MountRefused(
+    `this user may not mount on ${directory}, which belongs to somebody else`,
+    "Choose a folder that belongs to you.",
+  );
+}
+
+function checkHasName(): void {
+  try {
+    os.userInfo();
+  } catch (error) {
     throw new MountRefused(
-      `${directory} cannot be written by this user, so it cannot be mounted on`,
-      "Choose a folder that belongs to you.",
+      `user ${process.getuid?.()} has no name here, and fusermount wants one`,
+      "Add a line for it to /etc/passwd, or start as root.",
+      error,
     );
   }
 }

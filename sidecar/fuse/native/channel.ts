@@ -4,6 +4,7 @@
 // libfuse serves from threads of its own, each of which waits while the event loop carries out what it brought. This
 // process must never touch the mount it serves.
 
+import { FileSystemError } from "../../filesystem/errors.ts";
 import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Addon, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
@@ -42,6 +43,17 @@ export interface NativeChannel {
   close(): void;
   /** How many operations came, by name. */
   requestCounts(): Record<string, number>;
+}
+
+/** libfuse did not mount. It says no more than that. */
+export class NativeMountFailed extends Error {
+  override readonly name = "NativeMountFailed";
+  readonly remedy =
+    "Look at what fusermount says on stderr. It refuses some kinds of file systems to mount on; root may mount anywhere.";
+
+  constructor(directory: string, cause: unknown) {
+    super(`libfuse could not mount on ${directory}`, { cause });
+  }
 }
 
 /** Mounts and serves. It is unmounted from outside. */
@@ -96,7 +108,8 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
   const { directory } = options;
   const text = `-o${mountOptions(options).join(",")}`;
   for (const each of [directory, text]) {
-    if (Buffer.byteLength(each) > TEXT_MAX_BYTES) throw new Error(`too long for libfuse: ${each}`);
+    if (Buffer.byteLength(each) > TEXT_MAX_BYTES)
+      throw new FileSystemError("ENAMETOOLONG", `too long for libfuse 2: ${each}`);
   }
   const thread = Buffer.alloc(addon.sizeof_fuse_thread_t);
   const handlers: Handler[] = Array.from({ length: HANDLERS }, () => () => {});
@@ -112,7 +125,11 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
     records.push(record);
     return record;
   };
-  addon.fuse_native_mount(directory, text, thread, { thread, records }, allocate, handlers, implemented);
+  try {
+    addon.fuse_native_mount(directory, text, thread, { thread, records }, allocate, handlers, implemented);
+  } catch (error) {
+    throw new NativeMountFailed(directory, error); // what libfuse and fusermount have to say they say on stderr
+  }
   if (!allowTimesLeftOut(thread))
     options.log.warn("programs that set one of a file's two times only will find that it was not set");
   return { letGo: () => addon.fuse_native_unmount(directory, thread) };

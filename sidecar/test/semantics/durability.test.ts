@@ -96,6 +96,19 @@ eachChannel("a bucket that answers slowly or wrongly now and then is not noticed
   t.is((await readFile(mount.path("cold"))).length, 3 << 20);
 });
 
+eachChannel("a close that takes longer than 15 seconds returns success", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
+  const bytes = randomBytes(9 << 20); // sent by two requests, one after the other
+  const file = await open(mount.path("f"), "w");
+  await file.write(bytes);
+  await server.latency(8000);
+  const begunMs = Date.now();
+  await file.close();
+  t.true(Date.now() - begunMs > 15_100, "libfuse's addon would have given up by itself");
+  await server.latency(0);
+  t.is(sha256((await server.get("f")) ?? Buffer.alloc(0)), sha256(bytes));
+});
+
 eachChannel(
   "X3: a folder that may not be read gives EACCES, never an empty folder or a missing file",
   async (t, channel) => {
