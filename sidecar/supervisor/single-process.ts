@@ -49,6 +49,8 @@ export interface ServedHere {
   readonly allowOther: boolean;
   readonly uid: number;
   readonly gid: number;
+  readonly fileMode: number;
+  readonly directoryMode: number;
 }
 
 export interface SingleProcessOptions<FileSystem> {
@@ -150,12 +152,13 @@ class SingleProcess<FileSystem> {
 
   #mount(fileSystem: FileSystem, directory: string): MountingChannel {
     const { mountOptions, serve } = this.#options;
-    const { readOnly, allowOther, uid, gid } = mountOptions;
+    const { readOnly, allowOther, uid, gid, fileMode, directoryMode } = mountOptions;
     const source = sourceOf(mountOptions);
     const subtype = OUR_TYPE.replace("fuse.", "");
     if (this.#isRoot) mountUnderlay(directory);
     this.#mounted = directory;
-    this.#channel = serve(fileSystem, { directory, source, subtype, readOnly, allowOther, uid, gid });
+    const rights = { readOnly, allowOther, uid, gid, fileMode, directoryMode };
+    this.#channel = serve(fileSystem, { directory, source, subtype, ...rights });
     return this.#channel;
   }
 

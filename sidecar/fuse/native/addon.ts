@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-import { loadLibrary } from "../../lib/system-calls.ts";
+import { loadLibrary, watchThreadData } from "../../lib/system-calls.ts";
 
 /** The operations of libfuse's path interface that are served; all others it answers ENOSYS by itself. */
 export const OPERATIONS = [
@@ -82,8 +82,20 @@ export class AddonUnavailable extends Error {
 
 const OTHERWISE = "Mount as root: that needs no addon (--channel device).";
 
-/** Loads it, with the libfuse that comes with it. Throws AddonUnavailable. */
-export function loadAddon(platform = `${process.platform}-${process.arch}`): Addon {
+export interface Loaded {
+  readonly addon: Addon;
+  /** Whether `atThreadEnd` is called. */
+  readonly threadsWatched: boolean;
+}
+
+/**
+ * Loads it, with the libfuse that comes with it. `atThreadEnd` is told the address of a thread's record when the thread
+ * ends. To be called once in a process. Throws AddonUnavailable.
+ */
+export function loadAddon(
+  atThreadEnd: (record: bigint) => void,
+  platform = `${process.platform}-${process.arch}`,
+): Loaded {
   const require = createRequire(import.meta.url);
   let manifest: string;
   try {
@@ -101,7 +113,12 @@ export function loadAddon(platform = `${process.platform}-${process.arch}`): Add
   }
   try {
     loadLibrary(path.join(folder, "libfuse.so")); // the addon asks for it by its name, libfuse.so.2
-    return require(path.join(folder, "node.napi.node")) as Addon;
+    let addon: Addon | undefined;
+    const load = (): void => {
+      addon = require(path.join(folder, "node.napi.node")) as Addon;
+    };
+    const threadsWatched = watchThreadData(load, atThreadEnd);
+    return { addon: addon as unknown as Addon, threadsWatched };
   } catch (error) {
     // Made for glibc: musl has none of its symbols.
     throw new AddonUnavailable("the addon of fuse-native cannot be loaded here", OTHERWISE, error);

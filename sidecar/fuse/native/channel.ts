@@ -12,7 +12,10 @@ import { Dispatcher } from "./dispatch.ts";
 import { HiddenFiles } from "./hidden-files.ts";
 import { KnownFolders } from "./known-folders.ts";
 import { allowTimesLeftOut } from "./libfuse.ts";
+import { OpenVersions } from "./open-versions.ts";
 import { Paths } from "./paths.ts";
+import { sharedMode } from "./shared-mode.ts";
+import { ThreadRecords } from "./thread-records.ts";
 
 /** The addon copies path and options into fields of 1024 bytes. */
 const TEXT_MAX_BYTES = 1023;
@@ -30,6 +33,9 @@ export interface NativeOptions {
   /** Owner and group of whatever is made through the mount: libfuse does not tell who makes it. */
   readonly uid: number;
   readonly gid: number;
+  /** What others may be allowed to do with what is made through the mount (shared-mode.ts). */
+  readonly fileMode: number;
+  readonly directoryMode: number;
   readonly fileSystem: FileSystem;
   readonly log: Log;
 }
@@ -43,6 +49,8 @@ export interface NativeChannel {
   close(): void;
   /** How many operations came, by name. */
   requestCounts(): Record<string, number>;
+  /** How many threads of libfuse are known. */
+  threads(): number;
 }
 
 /** libfuse did not mount. It says no more than that. */
@@ -58,22 +66,27 @@ export class NativeMountFailed extends Error {
 
 /** Mounts and serves. It is unmounted from outside. */
 export function serveNative(options: NativeOptions): NativeChannel {
-  const { fileSystem, log, uid, gid } = options;
+  const { fileSystem, log, uid, gid, allowOther, fileMode, directoryMode } = options;
   const caller = { uid, gid, pid: 0 };
   const hidden = new HiddenFiles(({ folder, name }) => fileSystem.unlink(caller, folder, name), log);
   const folders = new KnownFolders(
     (inode) => fileSystem.forget(inode, 1),
     () => performance.now(),
   );
-  const paths = new Paths(fileSystem, caller, { hidden, folders });
+  const versions = new OpenVersions(() => performance.now());
+  const paths = new Paths(fileSystem, caller, { hidden, folders, versions });
+  const modeOf = (kind: "file" | "directory", mode: number): number =>
+    allowOther ? sharedMode(mode, kind === "file" ? fileMode : directoryMode) : mode;
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {}); // whoever waits for it reports it
   let dispatcher: Dispatcher | undefined;
   let mounted: Mounted | undefined;
   try {
-    const addon = loadAddon();
+    const { addon, threadsWatched } = loadAddon((record) => mounted?.records.release(record));
+    if (!threadsWatched)
+      log.warn("libfuse's threads cannot be watched: a busy mount becomes slower with time");
     fileSystem.attach(kernelWith(folders));
-    dispatcher = new Dispatcher(addon, { fileSystem, paths, caller }, log, () => started.resolve());
+    dispatcher = new Dispatcher(addon, { fileSystem, paths, caller, modeOf }, log, () => started.resolve());
     mounted = mount(addon, dispatcher, options);
   } catch (error) {
     started.reject(error);
@@ -87,6 +100,7 @@ export function serveNative(options: NativeOptions): NativeChannel {
       mounted?.letGo();
     },
     requestCounts: () => Object.fromEntries(dispatcher?.counts ?? []),
+    threads: () => mounted?.records.count ?? 0,
   };
 }
 
@@ -101,6 +115,7 @@ function kernelWith(folders: KnownFolders): Kernel {
 }
 
 interface Mounted {
+  readonly records: ThreadRecords;
   letGo(): void;
 }
 
@@ -118,21 +133,18 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
     handlers[addon[`op_${name}`]] = dispatcher.handler(name);
     implemented[addon[`op_${name}`]] = 1;
   }
-  // libfuse's threads write into these buffers; the addon holds on to the context only.
-  const records: Buffer[] = [];
-  const allocate = (size: number): Buffer => {
-    const record = Buffer.alloc(size);
-    records.push(record);
-    return record;
-  };
+  const records = new ThreadRecords(thread);
+  const allocate = (size: number): Buffer => records.allocate(size);
   try {
-    addon.fuse_native_mount(directory, text, thread, { thread, records }, allocate, handlers, implemented);
+    // libfuse's threads use these buffers; the addon holds on to the context only.
+    const context = { thread, records };
+    addon.fuse_native_mount(directory, text, thread, context, allocate, handlers, implemented);
   } catch (error) {
     throw new NativeMountFailed(directory, error); // what libfuse and fusermount have to say they say on stderr
   }
   if (!allowTimesLeftOut(thread))
     options.log.warn("programs that set one of a file's two times only will find that it was not set");
-  return { letGo: () => addon.fuse_native_unmount(directory, thread) };
+  return { records, letGo: () => addon.fuse_native_unmount(directory, thread) };
 }
 
 function mountOptions({ source, subtype, readOnly, allowOther }: NativeOptions): string[] {

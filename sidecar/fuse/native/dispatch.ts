@@ -88,7 +88,7 @@ export class Dispatcher {
     if (this.#refusing) throw new Ended();
     const suspicious = given.some((each) => typeof each === "string" && each.includes(REPLACEMENT));
     if (suspicious && !thread.hasUtf8Paths(TWO_PATHS.has(name))) throw new NameNotUtf8();
-    if (name !== "rename" && name !== "unlink") await this.#served.paths.hidden.nextOf(thread.bytes);
+    if (name !== "rename" && name !== "unlink") await this.#served.paths.known.hidden.nextOf(thread.bytes);
     return this.#operations[name](thread, ...(given as never[]));
   }
 

@@ -9,6 +9,7 @@ import type { OperationName } from "./addon.ts";
 import { Handles } from "./handles.ts";
 import type { Served } from "./name-operations.ts";
 import { done, type Operation, stat, transferred, wide } from "./operation.ts";
+import type { Place } from "./paths.ts";
 import type { ThreadRecord } from "./record.ts";
 
 const { O_RDONLY } = constants;
@@ -16,14 +17,23 @@ const O_ACCMODE = 3;
 const NO_UMASK = 0;
 
 /** By the name the addon has for them. `log` gets the failures that no answer can carry. */
-export function fileOperations({ fileSystem, paths, caller }: Served, log: Log) {
+export function fileOperations({ fileSystem, paths, caller, modeOf }: Served, log: Log) {
   const handles = new Handles();
 
-  const admit = (thread: ThreadRecord, inode: InodeId, flags: number, { handle }: OpenedFile) => {
+  const { hidden, versions } = paths.known;
+
+  const admit = async (
+    thread: ThreadRecord,
+    place: Place,
+    inode: InodeId,
+    flags: number,
+    { handle }: OpenedFile,
+  ) => {
     // For the kernel a name is one file with one set of pages, whatever versions of it are open. A reader must see
     // one version only, so its reads come here. Who writes may map the file too, and changes the newest version.
     if ((flags & O_ACCMODE) === O_RDONLY) thread.answerDirectIo();
-    return done(handles.add({ inode, handle }));
+    const onClose = await versions.admit(place, inode);
+    return done(handles.add({ inode, handle, onClose }));
   };
 
   return {
@@ -34,20 +44,24 @@ export function fileOperations({ fileSystem, paths, caller }: Served, log: Log) 
 
     open: (thread, path: string, flags: number) =>
       onceMoreIfStale(() =>
-        paths.at(path, async (inode) =>
-          admit(thread, inode, flags, await fileSystem.open(caller, inode, flags)),
+        paths.below(path, (place) =>
+          paths.at(path, async (inode) => {
+            const opened = await fileSystem.open(caller, inode, flags);
+            return admit(thread, place, inode, flags, opened);
+          }),
         ),
       ),
 
     create: (thread, path: string, mode: number) =>
       paths.below(path, async (place) => {
         const flags = thread.openFlags();
-        await paths.hidden.settle(place);
+        await hidden.settle(place);
         const { folder, name } = place;
-        const { entry, opened } = await fileSystem.create(caller, folder, name, mode, NO_UMASK, flags);
+        const permissions = modeOf("file", mode);
+        const { entry, opened } = await fileSystem.create(caller, folder, name, permissions, NO_UMASK, flags);
         const { inode } = entry.attributes;
         fileSystem.forget(inode, 1); // the open handle keeps it
-        return admit(thread, inode, flags, opened);
+        return admit(thread, place, inode, flags, opened);
       }),
 
     read: async (
@@ -97,7 +111,8 @@ export function fileOperations({ fileSystem, paths, caller }: Served, log: Log) 
 
     // No program hears of it, and while it lasts libfuse lets nobody change the name.
     release: async (_thread, _path: string, number: number) => {
-      const { inode, handle } = handles.take(number);
+      const { inode, handle, onClose } = handles.take(number);
+      onClose();
       fileSystem.release(inode, handle).catch((error: unknown) => {
         log.error({ err: error, inode }, "closing an open file failed");
       });

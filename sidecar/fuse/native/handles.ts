@@ -8,6 +8,8 @@ const LARGEST = 2 ** 31 - 1;
 export interface NativeHandle {
   readonly inode: InodeId;
   readonly handle: HandleId;
+  /** To be called when it is closed. */
+  readonly onClose: () => void;
 }
 
 export class Handles {

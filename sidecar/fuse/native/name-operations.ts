@@ -27,11 +27,13 @@ export interface Served {
   readonly paths: Paths;
   /** libfuse does not tell who calls: everybody is this one. */
   readonly caller: Caller;
+  /** The permissions something new gets when a program asks for these. */
+  readonly modeOf: (kind: "file" | "directory", mode: number) => number;
 }
 
 /** By the name the addon has for them. */
-export function nameOperations({ fileSystem, paths, caller }: Served) {
-  const { hidden, folders } = paths;
+export function nameOperations({ fileSystem, paths, caller, modeOf }: Served) {
+  const { hidden, folders, versions } = paths.known;
 
   /** Runs what gives a name to something new, and gives back the look-up it counts. */
   const make = (path: string, create: (place: Place) => Promise<{ attributes: { inode: InodeId } }>) =>
@@ -53,13 +55,14 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
       paths.at(from, async (inode) => {
         if (place.folder !== to.folder) throw new FileSystemError("EINVAL", "this name is taken by libfuse");
         hidden.hide(thread.bytes, place, to.name, inode);
+        versions.drop(place);
         return done();
       }),
     );
 
   return {
     getattr: (_thread, path: string) =>
-      paths.at(path, async (inode) => stat((await fileSystem.getAttributes(caller, inode)).attributes)),
+      paths.lookAt(path, async (inode) => stat((await fileSystem.getAttributes(caller, inode)).attributes)),
 
     readdir: (_thread, path: string) =>
       paths.at(path, async (inode) => {
@@ -81,10 +84,14 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
       paths.at(path, async (inode) => done(await fileSystem.readLink(caller, inode))),
 
     mknod: (_thread, path: string, mode: number, device: number) =>
-      make(path, ({ folder, name }) => fileSystem.makeNode(caller, folder, name, mode, NO_UMASK, device)),
+      make(path, ({ folder, name }) =>
+        fileSystem.makeNode(caller, folder, name, modeOf("file", mode), NO_UMASK, device),
+      ),
 
     mkdir: (_thread, path: string, mode: number) =>
-      make(path, ({ folder, name }) => fileSystem.makeDirectory(caller, folder, name, mode, NO_UMASK)),
+      make(path, ({ folder, name }) =>
+        fileSystem.makeDirectory(caller, folder, name, modeOf("directory", mode), NO_UMASK),
+      ),
 
     symlink: (_thread, target: string, path: string) =>
       make(path, ({ folder, name }) => fileSystem.symlink(caller, folder, name, target)),
@@ -115,7 +122,10 @@ export function nameOperations({ fileSystem, paths, caller }: Served) {
         if (!hidden.isReplacing(thread.bytes, target)) await hidden.settle(target);
         return paths.below(from, async (source) => {
           await fileSystem.rename(caller, source.folder, source.name, target.folder, target.name, "replace");
-          for (const place of [source, target]) folders.drop(place);
+          for (const place of [source, target]) {
+            folders.drop(place);
+            versions.drop(place);
+          }
           return done();
         });
       }),

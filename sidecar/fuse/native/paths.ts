@@ -8,6 +8,7 @@ import { FileSystemError } from "../../filesystem/errors.ts";
 import { type Caller, type FileSystem, type InodeId, ROOT_INODE } from "../../filesystem/filesystem.ts";
 import type { HiddenFiles } from "./hidden-files.ts";
 import type { KnownFolders } from "./known-folders.ts";
+import type { OpenVersions } from "./open-versions.ts";
 
 /** A folder, and a name in it that may not exist. */
 export interface Place {
@@ -15,26 +16,38 @@ export interface Place {
   readonly name: string;
 }
 
-export class Paths {
+/** What is known of names besides what the file system knows. */
+export interface NamesKnown {
   readonly hidden: HiddenFiles;
   readonly folders: KnownFolders;
+  readonly versions: OpenVersions;
+}
+
+export class Paths {
+  readonly known: NamesKnown;
   readonly #fileSystem: FileSystem;
   readonly #caller: Caller;
 
-  constructor(
-    fileSystem: FileSystem,
-    caller: Caller,
-    known: { readonly hidden: HiddenFiles; readonly folders: KnownFolders },
-  ) {
+  constructor(fileSystem: FileSystem, caller: Caller, known: NamesKnown) {
     this.#fileSystem = fileSystem;
     this.#caller = caller;
-    this.hidden = known.hidden;
-    this.folders = known.folders;
+    this.known = known;
   }
 
   /** Runs `use` with the inode at `path`, which is not forgotten before that has ended. ENOENT if there is none. */
   at<T>(path: string, use: (inode: InodeId) => Promise<T>): Promise<T> {
     return this.#walk(componentsOf(path), use);
+  }
+
+  /** As `at`; a file that was opened a moment ago is still the version that was opened. */
+  async lookAt<T>(path: string, use: (inode: InodeId) => Promise<T>): Promise<T> {
+    const components = componentsOf(path);
+    const name = components.pop();
+    if (name === undefined) return use(ROOT_INODE);
+    return this.#walk(components, async (folder) => {
+      const opened = this.known.versions.inodeOf({ folder, name });
+      return opened === undefined ? this.#walk([name], use, folder) : use(opened);
+    });
   }
 
   /** Runs `use` with the folder above the last name of `path`, and that name. */
@@ -45,21 +58,26 @@ export class Paths {
     return this.#walk(components, (folder) => use({ folder, name }));
   }
 
-  async #walk<T>(components: readonly string[], use: (inode: InodeId) => Promise<T>): Promise<T> {
+  async #walk<T>(
+    components: readonly string[],
+    use: (inode: InodeId) => Promise<T>,
+    from = ROOT_INODE,
+  ): Promise<T> {
+    const { hidden, folders } = this.known;
     const taken: InodeId[] = [];
     try {
-      let inode = ROOT_INODE;
+      let inode = from;
       for (const name of components) {
         const place: Place = { folder: inode, name };
         // Open handles keep the one, the list of known folders the other.
-        const known = this.hidden.inodeOf(place) ?? this.folders.find(place);
+        const known = hidden.inodeOf(place) ?? folders.find(place);
         if (known !== undefined) {
           inode = known;
           continue;
         }
         const entry = await this.#fileSystem.lookup(this.#caller, inode, name);
         inode = entry.attributes.inode;
-        if (!this.folders.keep(place, entry)) taken.push(inode);
+        if (!folders.keep(place, entry)) taken.push(inode);
       }
       return await use(inode);
     } finally {

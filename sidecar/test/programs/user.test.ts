@@ -16,10 +16,10 @@ test.serial("a user mounts, and everybody sees the folder; SIGTERM ends it in go
   t.deepEqual(world.mounts(), ["fuse.sidemount"]);
   t.is(await world.shell("echo hello > mnt/a; mkdir mnt/d; chmod 750 mnt/d; cat mnt/a"), "hello\n");
   t.is((await server.get("a"))?.toString(), "hello\n");
-  t.is(await world.shell("stat -c '%u %g %a' mnt/a mnt/d"), `${USER} ${USER} 644\n${USER} ${USER} 750\n`);
+  t.is(await world.shell("stat -c '%u %g %a' mnt/a mnt/d"), `${USER} ${USER} 666\n${USER} ${USER} 750\n`);
   t.is(await world.shell("cat mnt/a", OTHER), "hello\n");
   t.is(await world.shell("cat mnt/a", 0), "hello\n");
-  await t.throwsAsync(world.shell("echo x >> mnt/a", OTHER), { message: /Permission denied/ });
+  await t.throwsAsync(world.shell("ls mnt/d", OTHER), { message: /Permission denied/ });
   running.process.kill("SIGTERM");
   t.is((await running.outcome).code, 0);
   t.deepEqual(world.mounts(), []);
@@ -31,12 +31,27 @@ test.serial("a user mounts, and everybody sees the folder; SIGTERM ends it in go
   );
 });
 
-test.serial("SEMANTICS: what others make through the mount belongs to the user who mounts", async (t) => {
+test.serial(
+  "SEMANTICS: what others make through the mount belongs to the user who mounts, and they can go on with it unless it is private",
+  async (t) => {
+    const world = await UserWorld.make(t);
+    await world.mounted(t);
+    await world.shell(
+      "echo x > mnt/theirs; mkdir mnt/folder; echo y >> mnt/theirs; echo z > mnt/folder/f",
+      OTHER,
+    );
+    t.is(await world.shell("stat -c '%u %a' mnt/theirs mnt/folder"), `${USER} 666\n${USER} 777\n`);
+    await world.shell("umask 077; echo x > mnt/private", OTHER);
+    t.is(await world.shell("stat -c '%u %a' mnt/private"), `${USER} 600\n`);
+    await t.throwsAsync(world.shell("cat mnt/private", OTHER), { message: /Permission denied/ });
+  },
+);
+
+test.serial("--file-mode and --dir-mode say what others may do with what is made", async (t) => {
   const world = await UserWorld.make(t);
-  await world.mounted(t);
-  await world.shell("echo x > mnt/theirs", OTHER);
-  t.is(await world.shell("stat -c %u mnt/theirs"), `${USER}\n`);
-  await t.throwsAsync(world.shell("echo y >> mnt/theirs", OTHER), { message: /Permission denied/ });
+  await world.mounted(t, ["--file-mode", "0644", "--dir-mode", "0755"]);
+  await world.shell("echo x > mnt/a; mkdir mnt/d");
+  t.is(await world.shell("stat -c %a mnt/a mnt/d"), "644\n755\n");
 });
 
 test.serial("exec runs a command over the folder, and passes its status on", async (t) => {
