@@ -96,17 +96,17 @@ function wallNs(): bigint {
 
 /** Mounts and serves until told to stop; answers with the exit code. Rejects when the mount cannot be made. */
 export async function runMount(options: MountOptions, log: Log, hooks: MountHooks = {}): Promise<number> {
-  const ready = hooks.onReady === undefined ? {} : { onReady: hooks.onReady };
+  const onReady = (servedHere: boolean) => () => hooks.onReady?.({ servedHere });
   const mount =
     chooseChannel(options, log) === "device"
-      ? superviseMount({ mountOptions: options, ...workerOf(), log, ...ready })
+      ? superviseMount({ mountOptions: options, ...workerOf(), log, onReady: onReady(false) })
       : mountHere({
           mountOptions: options,
           assemble: () => assemble(options, log),
           serve: (fileSystem, served) => serveNative({ ...served, fileSystem, log }),
           runtimeFlags: HEAP_FLAGS,
           log,
-          ...ready,
+          onReady: onReady(true),
         });
   const stop = (): void => mount.stop("SIGTERM");
   if (hooks.stop?.aborted === true) stop();

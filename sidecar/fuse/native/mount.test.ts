@@ -175,6 +175,25 @@ test.serial(
   },
 );
 
+test.serial("threads of libfuse that end leave nothing behind, and what comes after is served", async (t) => {
+  const mount = await nativeMount(t);
+  const script = `import os, sys, threading
+os.chdir(sys.argv[1])
+names = [f"slow-read-100-{i}" for i in range(60)]
+for name in names: open(name, "w").write(name)
+def read(name):
+    with open(name) as f: assert f.read() == name
+for times in range(5):
+    threads = [threading.Thread(target=read, args=(name,)) for name in names]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()`;
+  await python(script, mount.path());
+  await delay(200);
+  const threads = (await mount.ask({ ask: "threads" })) as number;
+  t.true(threads > 0 && threads <= 12, `${threads} are known`); // ten idle ones stay
+  t.is((await fs.readdir(mount.path())).length, 60);
+});
+
 test.serial(
   "files that are open when they are unlinked or replaced go on, and leave no name behind",
   async (t) => {

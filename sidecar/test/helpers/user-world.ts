@@ -73,8 +73,9 @@ export class UserWorld {
     words: string[],
     environment: Record<string, string> = {},
     uid = USER,
+    folder = ".",
   ): Running {
-    const command = ["nsenter", ...this.#enter(uid, environment), process.execPath, MAIN, ...words];
+    const command = ["nsenter", ...this.#enter(uid, environment, folder), process.execPath, MAIN, ...words];
     return startProcess(t, command);
   }
 
@@ -111,7 +112,7 @@ export class UserWorld {
     await delay(100);
   }
 
-  #enter(uid: number, environment: Record<string, string> = {}): string[] {
+  #enter(uid: number, environment: Record<string, string> = {}, folder = "."): string[] {
     const variables = { PATH: "/usr/bin:/bin", HOME: path.join(this.folder, "home"), ...environment };
     return [
       `--mount=/proc/${this.#namespace}/ns/mnt`,
@@ -122,7 +123,7 @@ export class UserWorld {
       ...READING,
       "/usr/bin/env",
       "-i",
-      `--chdir=${this.folder}`,
+      `--chdir=${path.join(this.folder, folder)}`,
       ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
     ];
   }

@@ -65,6 +65,20 @@ test.serial("exec runs a command over the folder, and passes its status on", asy
   t.deepEqual(world.mounts(), []);
 });
 
+test.serial(
+  "exec in the mount point itself runs the command in the mounted folder, also one that lies there",
+  async (t) => {
+    const world = await UserWorld.make(t);
+    const { server } = world;
+    await server.put("run.sh", "#!/bin/sh\necho ran > out; ls", { "goog-reserved-posix-mode": "755" });
+    const words = ["exec", "test", ".", ...world.endpoint, "--", "./run.sh"];
+    const { code, stdout, stderr } = await world.sidemount(t, words, {}, USER, "mnt").outcome;
+    t.is(code, 0, stderr);
+    t.is(stdout, "out\nrun.sh\n");
+    t.is((await server.get("out"))?.toString(), "ran\n");
+  },
+);
+
 test.serial("without user_allow_other the start says both remedies; --no-allow-other is one", async (t) => {
   const world = await UserWorld.make(t, { configuration: "# user_allow_other\n" });
   const words = ["mount", "test", world.mountPoint, ...world.endpoint];
