@@ -16,7 +16,7 @@ import { checkUserMount, unmountByProgram } from "./fusermount.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
 import { prepareMountPoint } from "./mount-point.ts";
 import { isServed, mountUnderlay, refusal, removeUnderlay, sourceOf, unmountServed } from "./mount-stack.ts";
-import { OUR_TYPE } from "./mount-table.ts";
+import { mountsAt, OUR_TYPE } from "./mount-table.ts";
 import { forgetSupervisor, noteSupervisor } from "./run-file.ts";
 import type { SupervisedMount } from "./supervise.ts";
 import { POOL_THREADS } from "./worker-process.ts";
@@ -51,6 +51,8 @@ export interface ServedHere {
   readonly gid: number;
   readonly fileMode: number;
   readonly directoryMode: number;
+  /** The device number of the mount, once it is there. */
+  readonly device: () => string | undefined;
 }
 
 export interface SingleProcessOptions<FileSystem> {
@@ -158,7 +160,7 @@ class SingleProcess<FileSystem> {
     if (this.#isRoot) mountUnderlay(directory);
     this.#mounted = directory;
     const rights = { readOnly, allowOther, uid, gid, fileMode, directoryMode };
-    this.#channel = serve(fileSystem, { directory, source, subtype, ...rights });
+    this.#channel = serve(fileSystem, { directory, source, subtype, ...rights, device: deviceAt(directory) });
     return this.#channel;
   }
 
@@ -210,6 +212,16 @@ class SingleProcess<FileSystem> {
     if (busy)
       this.#log.warn({ directory: this.#mounted }, "programs still use the folder; it is taken from them");
   }
+}
+
+/** Looked up when it is first asked for: by then it is mounted. */
+function deviceAt(directory: string): () => string | undefined {
+  let device: string | undefined;
+  return () => {
+    const top = device === undefined ? mountsAt(directory).at(-1) : undefined;
+    if (top !== undefined) device = `0:${top.minor}`; // FUSE has no major number of its own
+    return device;
+  };
 }
 
 /**

@@ -8,6 +8,7 @@ import { FileSystemError } from "../../filesystem/errors.ts";
 import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Addon, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
+import { ClosingProcess } from "./closing-process.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { HiddenFiles } from "./hidden-files.ts";
 import { KnownFolders } from "./known-folders.ts";
@@ -36,6 +37,8 @@ export interface NativeOptions {
   /** What others may be allowed to do with what is made through the mount (shared-mode.ts). */
   readonly fileMode: number;
   readonly directoryMode: number;
+  /** The device number of the mount once it is there, as mountinfo has it: `0:51`. */
+  readonly device: () => string | undefined;
   readonly fileSystem: FileSystem;
   readonly log: Log;
 }
@@ -77,6 +80,8 @@ export function serveNative(options: NativeOptions): NativeChannel {
   const paths = new Paths(fileSystem, caller, { hidden, folders, versions });
   const modeOf = (kind: "file" | "directory", mode: number): number =>
     allowOther ? sharedMode(mode, kind === "file" ? fileMode : directoryMode) : mode;
+  const closing = new ClosingProcess(options.device, () => performance.now());
+  const served = { fileSystem, paths, caller, closing, modeOf };
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {}); // whoever waits for it reports it
   let dispatcher: Dispatcher | undefined;
@@ -86,7 +91,7 @@ export function serveNative(options: NativeOptions): NativeChannel {
     if (!threadsWatched)
       log.warn("libfuse's threads cannot be watched: a busy mount becomes slower with time");
     fileSystem.attach(kernelWith(folders));
-    dispatcher = new Dispatcher(addon, { fileSystem, paths, caller, modeOf }, log, () => started.resolve());
+    dispatcher = new Dispatcher(addon, served, log, () => started.resolve());
     mounted = mount(addon, dispatcher, options);
   } catch (error) {
     started.reject(error);

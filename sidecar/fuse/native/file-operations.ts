@@ -12,12 +12,12 @@ import { done, type Operation, stat, transferred, wide } from "./operation.ts";
 import type { Place } from "./paths.ts";
 import type { ThreadRecord } from "./record.ts";
 
-const { O_RDONLY } = constants;
+const { O_CREAT, O_RDONLY, O_TRUNC } = constants;
 const O_ACCMODE = 3;
 const NO_UMASK = 0;
 
 /** By the name the addon has for them. `log` gets the failures that no answer can carry. */
-export function fileOperations({ fileSystem, paths, caller, modeOf }: Served, log: Log) {
+export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: Served, log: Log) {
   const handles = new Handles();
 
   const { hidden, versions } = paths.known;
@@ -33,7 +33,8 @@ export function fileOperations({ fileSystem, paths, caller, modeOf }: Served, lo
     // one version only, so its reads come here. Who writes may map the file too, and changes the newest version.
     if ((flags & O_ACCMODE) === O_RDONLY) thread.answerDirectIo();
     const onClose = await versions.admit(place, inode);
-    return done(handles.add({ inode, handle, onClose }));
+    const untouched = (flags & (O_CREAT | O_TRUNC)) !== 0 && (flags & O_ACCMODE) !== O_RDONLY;
+    return done(handles.add({ inode, handle, untouched, onClose }));
   };
 
   return {
@@ -87,19 +88,24 @@ export function fileOperations({ fileSystem, paths, caller, modeOf }: Served, lo
       low: number,
       high: number,
     ) => {
-      const { inode, handle } = handles.get(number);
+      const opened = handles.get(number);
+      opened.untouched = false;
+      const { inode, handle } = opened;
       return transferred(await fileSystem.write(caller, inode, handle, wide(low, high), data), data);
     },
 
     ftruncate: async (_thread, _path: string, number: number, low: number, high: number) => {
-      const { inode, handle } = handles.get(number);
+      const opened = handles.get(number);
+      opened.untouched = false;
+      const { inode, handle } = opened;
       await fileSystem.setAttributes(caller, inode, { size: wide(low, high) }, handle);
       return done();
     },
 
     flush: async (_thread, _path: string, number: number) => {
-      const { inode, handle } = handles.get(number);
-      await fileSystem.flush(caller, inode, handle);
+      const { inode, handle, untouched } = handles.get(number);
+      const pid = untouched ? await closing.of(inode) : caller.pid;
+      await fileSystem.flush({ ...caller, pid }, inode, handle);
       return done();
     },
 

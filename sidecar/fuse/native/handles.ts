@@ -8,6 +8,8 @@ const LARGEST = 2 ** 31 - 1;
 export interface NativeHandle {
   readonly inode: InodeId;
   readonly handle: HandleId;
+  /** It was opened as an empty file, and nothing was done to it through this handle. */
+  untouched: boolean;
   /** To be called when it is closed. */
   readonly onClose: () => void;
 }

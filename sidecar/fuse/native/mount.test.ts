@@ -71,6 +71,8 @@ test.serial("mode, owner, times, links and kinds are kept, times to the millisec
   t.deepEqual([mode, uid, gid], [0o104751n, 1234n, 4321n]);
   t.deepEqual([atimeNs, mtimeNs], [978_307_200_111_000_000n, 1_012_608_000_222_000_000n]);
   t.is(ino, 2n, "the inode of the file system");
+  await run("touch", ["-a", file]);
+  t.true((await fs.stat(file)).mtimeMs > 1_700_000_000_000, "SEMANTICS: now for one time is now for both");
   await run("touch", ["-d", "1969-07-20T20:17:40Z", file]);
   t.is((await fs.stat(file)).mtimeMs, 0, "SEMANTICS: what lies before 1970 shows as its beginning");
   await fs.symlink("somewhere/ünïcode", mount.path("link"));
@@ -226,6 +228,21 @@ f.write(b"one"); g.write(b"two"); print(os.fstat(f.fileno()).st_size, os.fstat(g
 f.close(); g.close(); print(os.listdir("e"))`;
   t.is(await python(script, mount.path()), "3 3\n['f']");
 });
+
+test.serial(
+  "SEMANTICS: a program that is killed while it waits for us is gone when the call has ended",
+  async (t) => {
+    const mount = await nativeMount(t);
+    await fs.writeFile(mount.path("slow-read-3000"), "x");
+    const reader = spawn("cat", [mount.path("slow-read-3000")], { stdio: "ignore" });
+    while (!((await mount.ask({ ask: "events" })) as string[]).includes("slow read slow-read-3000"))
+      await delay(10);
+    const begun = performance.now();
+    reader.kill("SIGKILL");
+    await once(reader, "exit");
+    t.true(performance.now() - begun > 1500, "libfuse does not pass interrupts on");
+  },
+);
 
 test.serial("a mount with files open is taken away from outside, and its process can end", async (t) => {
   const mount = await nativeMount(t);

@@ -9,6 +9,7 @@ import type {
   SetAttributes,
 } from "../../filesystem/filesystem.ts";
 import type { OperationName } from "./addon.ts";
+import type { ClosingProcess } from "./closing-process.ts";
 import { encodeListing, encodeStatistics } from "./encode.ts";
 import { isHiddenName } from "./hidden-files.ts";
 import { LEFT_OR_NOW_MS } from "./libfuse.ts";
@@ -27,6 +28,7 @@ export interface Served {
   readonly paths: Paths;
   /** libfuse does not tell who calls: everybody is this one. */
   readonly caller: Caller;
+  readonly closing: ClosingProcess;
   /** The permissions something new gets when a program asks for these. */
   readonly modeOf: (kind: "file" | "directory", mode: number) => number;
 }
