@@ -1,6 +1,6 @@
 // One process that mounts and serves, on a real mount point.
 
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { open, readdir, readFile, writeFile } from "node:fs/promises";
@@ -122,6 +122,28 @@ test("a start that fails, or is stopped before it is ready, mounts nothing", asy
   fs.writeFileSync(path.join(full, "mine"), "");
   await t.throwsAsync(start(t, full).ready, { message: /is not empty; mounting there would hide "mine"/ });
   for (const directory of [failing, waiting, full]) t.deepEqual(mountsAt(directory), []);
+});
+
+test("a mount that cannot be made leaves nothing, not even the folder below", async (t) => {
+  const names = Array.from({ length: 8 }, () => "x".repeat(150));
+  const directory = path.join(temporaryFolder(t), ...names); // longer than libfuse's fields
+  fs.mkdirSync(directory, { recursive: true });
+  const { ready, exit, log } = start(t, directory);
+  await t.throwsAsync(ready, { message: /too long for libfuse 2/ });
+  t.is(await exit, 1);
+  t.deepEqual(mountsAt(directory), []);
+  t.notRegex(log(), /programs still use/);
+});
+
+test("a mount that somebody else takes away ends the process, and nobody writes into the folder below", async (t) => {
+  const directory = temporaryFolder(t);
+  const { ready, exit, log } = start(t, directory);
+  await ready;
+  spawnSync("umount", [directory]);
+  t.is(await exit, 1);
+  await until(() => log().includes("the folder was unmounted by somebody else"));
+  t.deepEqual(typesAt(directory), ["tmpfs"]);
+  await t.throwsAsync(writeFile(path.join(directory, "lost"), "x"), { code: "EROFS" });
 });
 
 test("a read-only mount of one process refuses writes", async (t) => {

@@ -83,6 +83,8 @@ class SingleProcess<FileSystem> {
   readonly #hurried = Promise.withResolvers<void>();
   readonly #isRoot = process.getuid?.() === 0;
   #stopping = false;
+  /** Somebody else unmounted it while programs used it. */
+  #lost = false;
   #assembled: Assembled<FileSystem> | undefined;
   #channel: MountingChannel | undefined;
   /** Where it is mounted, without links; undefined while nothing is. */
@@ -108,12 +110,13 @@ class SingleProcess<FileSystem> {
       this.ready.resolve();
       this.#options.onReady?.();
       await Promise.race([this.#stopped.promise, this.#unmountedByOthers()]);
-      if (!this.#stopping)
+      this.#lost = !this.#stopping;
+      if (this.#lost) {
         this.#log.error({ directory: this.#mounted }, "the folder was unmounted by somebody else");
+      }
     }
-    const lost = failed || !this.#stopping;
     const code = await this.#bringDown();
-    return lost ? EXIT_FAILED : code;
+    return failed || this.#lost ? EXIT_FAILED : code;
   }
 
   /** True if it cannot be done. */
@@ -189,7 +192,8 @@ class SingleProcess<FileSystem> {
     this.#channel?.close();
     await this.#assembled?.close();
     if (this.#mounted !== undefined) {
-      if (this.#isRoot && this.#stopping) await removeUnderlay(this.#mounted);
+      // Programs that go on without the mount must not write where nobody would find it (RULES 31).
+      if (this.#isRoot && !this.#lost) await removeUnderlay(this.#mounted);
       forgetSupervisor(this.#mounted);
     }
     return owed === 0 ? EXIT_DONE : EXIT_OWED;
@@ -207,7 +211,7 @@ class SingleProcess<FileSystem> {
   }
 
   async #unmount(): Promise<void> {
-    if (this.#mounted === undefined) return;
+    if (this.#mounted === undefined || !isServed(this.#mounted)) return;
     const busy = await unmountServed(this.#mounted, unmountByProgram);
     if (busy)
       this.#log.warn({ directory: this.#mounted }, "programs still use the folder; it is taken from them");

@@ -46,7 +46,7 @@ export interface NativeOptions {
 export interface NativeChannel {
   /** Resolves when programs can use the folder. Rejects with AddonUnavailable, or when it cannot be mounted. */
   readonly started: Promise<void>;
-  /** Waits for what is carried out late. To be called before unmounting. */
+  /** Waits for what is carried out late, and puts nothing off any more. To be called before changes are refused. */
   settle(): Promise<void>;
   /** Answers everything that still comes with an error, and lets the process end. To be called after unmounting. */
   close(): void;
@@ -98,7 +98,10 @@ export function serveNative(options: NativeOptions): NativeChannel {
   }
   return {
     started: started.promise,
-    settle: () => hidden.settleAll(),
+    settle: () => {
+      hidden.refuse();
+      return hidden.settleAll();
+    },
     close: () => {
       dispatcher?.refuse();
       folders.clear();

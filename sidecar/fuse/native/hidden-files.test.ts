@@ -85,3 +85,10 @@ test("names as libfuse makes them are nobody else's", (t) => {
   t.throws(() => hidden.inodeOf(hiddenPlace), { message: /no \.fuse_hidden/ });
   t.is(hidden.inodeOf({ folder, name: ".fuse_hidden" }), undefined);
 });
+
+test("when changes are refused, hiding is too: there would be no way to say later that it failed", (t) => {
+  const { hidden } = hiddenFiles();
+  hidden.refuse();
+  t.throws(() => hidden.hide(thread, place, hiddenName, inode), { message: /being stopped/ });
+  t.is(hidden.inodeOf(place), undefined);
+});

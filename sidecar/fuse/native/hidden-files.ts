@@ -36,6 +36,7 @@ export class HiddenFiles {
   readonly #inodes = new Map<string, InodeId>();
   readonly #leaving = new Map<string, Leaving>();
   readonly #byThread = new Map<Buffer, Leaving>();
+  #refusing = false;
 
   constructor(unlink: (place: Place) => Promise<void>, log: Log) {
     this.#unlink = unlink;
@@ -56,8 +57,14 @@ export class HiddenFiles {
     return this.#leaving.has(keyOf(place));
   }
 
+  /** From now on names stay: nothing can be changed any more, and an unlink could not say so later. */
+  refuse(): void {
+    this.#refusing = true;
+  }
+
   /** `thread` renames the open file `inode` from `place` to `hiddenName`. */
   hide(thread: Buffer, place: Place, hiddenName: string, inode: InodeId): void {
+    if (this.#refusing) throw new FileSystemError("EROFS", "the mount is being stopped");
     this.#inodes.set(keyOf({ folder: place.folder, name: hiddenName }), inode);
     const leaving: Leaving = { place, thread, unlinking: undefined };
     this.#leaving.set(keyOf(place), leaving);
