@@ -12,7 +12,7 @@ import { done, type Operation, stat, transferred, wide } from "./operation.ts";
 import type { Place } from "./paths.ts";
 import type { ThreadRecord } from "./record.ts";
 
-const { O_CREAT, O_RDONLY, O_TRUNC } = constants;
+const { O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_TRUNC } = constants;
 const O_ACCMODE = 3;
 const NO_UMASK = 0;
 
@@ -33,8 +33,7 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
     // one version only, so its reads come here. Who writes may map the file too, and changes the newest version.
     if ((flags & O_ACCMODE) === O_RDONLY) thread.answerDirectIo();
     const onClose = await versions.admit(place, inode);
-    const untouched = (flags & (O_CREAT | O_TRUNC)) !== 0 && (flags & O_ACCMODE) !== O_RDONLY;
-    return done(handles.add({ inode, handle, untouched, onClose }));
+    return done(handles.add({ inode, handle, untouched: isRedirection(flags), onClose }));
   };
 
   return {
@@ -125,6 +124,12 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
       return done();
     },
   } satisfies Partial<Record<OperationName, Operation>>;
+}
+
+/** Opened empty, and as shells do: not as mktemp (O_EXCL) or touch (O_NONBLOCK). */
+function isRedirection(flags: number): boolean {
+  const writes = (flags & O_ACCMODE) !== O_RDONLY;
+  return writes && (flags & (O_CREAT | O_TRUNC)) !== 0 && (flags & (O_EXCL | O_NONBLOCK)) === 0;
 }
 
 /**
