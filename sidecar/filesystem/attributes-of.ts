@@ -60,6 +60,9 @@ function sizeOf(node: Node): number {
   return Buffer.byteLength(node.linkTarget ?? "");
 }
 
+/** A folder's attributes: every change made here is told; of others' only the time of its last one would be late. */
+export const DIRECTORY_ATTRIBUTES_MS = 1000;
+
 /** How long the kernel may use what it is told now. What only this machine changes is asked about soon, at no cost. */
 export function validMs(node: Node, nowMs: number): number {
   return isLocal(node) ? SAME_CALL_MS : remainingTrustMs(node.confirmed, nowMs);

@@ -7,7 +7,7 @@
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Lookup } from "./lookup.ts";
-import { isFile, type DirectoryNode, type Node } from "./nodes.ts";
+import { isFile, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
 import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
 
 /** From the open that failed to the look-up that follows it. */
@@ -35,19 +35,28 @@ export class Contested {
     try {
       return await open();
     } catch (error) {
-      if (isStale(error) && parent !== undefined) this.#remember(parent, name);
+      if (isStale(error) && parent !== undefined) this.remember(parent, name);
       throw error;
     }
   }
 
-  /** The node a look-up found, or a later one of the same name whose bytes are here. */
+  /** The node a look-up found; where the name is contested, it or a later one of the name, its bytes here. */
   async settle(parent: DirectoryNode, found: Node): Promise<Node> {
-    if (!this.#take(parent, found.name)) return found;
+    if (!this.take(parent, found.name)) return found;
+    return this.bringBytes(parent, found, (node) => this.#openFiles.fetch(node, HOLD_MS));
+  }
+
+  /** The node, or a later one of the same name, with its bytes here, as far as `fetch` brings them at once. */
+  async bringBytes(
+    parent: DirectoryNode,
+    found: Node,
+    fetch: (node: FileNode) => Promise<void>,
+  ): Promise<Node> {
     let node: Node = found;
     for (let attempt = 0; attempt < FETCH_ATTEMPTS; attempt += 1) {
       if (!isFile(node) || node.local || (node.version?.size ?? 0) > FETCH_WHOLE_BYTES) return node;
       try {
-        await this.#openFiles.fetch(node, HOLD_MS);
+        await fetch(node);
         return node;
       } catch (error) {
         if (!isStale(error)) throw error;
@@ -58,13 +67,15 @@ export class Contested {
     return node;
   }
 
-  #remember(parent: DirectoryNode, name: string): void {
+  /** What was found under this name was replaced before it could be read. */
+  remember(parent: DirectoryNode, name: string): void {
     const now = this.#context.monotonicMs();
     for (const [key, endMs] of this.#names) if (endMs < now) this.#names.delete(key);
     this.#names.set(`${parent.id}/${name}`, now + REMEMBER_MS);
   }
 
-  #take(parent: DirectoryNode, name: string): boolean {
+  /** Whether this name is contested; asked once for each time it was found out. */
+  take(parent: DirectoryNode, name: string): boolean {
     if (this.#names.size === 0) return false;
     const key = `${parent.id}/${name}`;
     const endMs = this.#names.get(key);
@@ -73,6 +84,6 @@ export class Contested {
   }
 }
 
-function isStale(error: unknown): boolean {
+export function isStale(error: unknown): boolean {
   return error instanceof FileSystemError && error.code === "ESTALE";
 }
