@@ -4,6 +4,7 @@
 // only once (RULES 24). Where that second try could fail too, the look-up itself fetches what it found, so that the
 // open that follows has one whole version to show, even if that is no longer the newest.
 
+import { isBucketError } from "../bucket/errors.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Lookup } from "./lookup.ts";
@@ -35,14 +36,14 @@ export class Contested {
     try {
       return await open();
     } catch (error) {
-      if (isStale(error) && parent !== undefined) this.remember(parent, name);
+      if (isStale(error) && parent !== undefined) this.#remember(parent, name);
       throw error;
     }
   }
 
   /** The node a look-up found; where the name is contested, it or a later one of the name, its bytes here. */
   async settle(parent: DirectoryNode, found: Node): Promise<Node> {
-    if (!this.take(parent, found.name)) return found;
+    if (!this.#take(parent, found.name)) return found;
     return this.bringBytes(parent, found, (node) => this.#openFiles.fetch(node, HOLD_MS));
   }
 
@@ -59,7 +60,7 @@ export class Contested {
         await fetch(node);
         return node;
       } catch (error) {
-        if (!isStale(error)) throw error;
+        if (!isStale(error) && !isBucketError(error, "aborted")) throw error; // aborted: about to be written here
         node.confirmed = undefined;
         node = await this.#lookup.require(parent, found.name);
       }
@@ -67,15 +68,13 @@ export class Contested {
     return node;
   }
 
-  /** What was found under this name was replaced before it could be read. */
-  remember(parent: DirectoryNode, name: string): void {
+  #remember(parent: DirectoryNode, name: string): void {
     const now = this.#context.monotonicMs();
     for (const [key, endMs] of this.#names) if (endMs < now) this.#names.delete(key);
     this.#names.set(`${parent.id}/${name}`, now + REMEMBER_MS);
   }
 
-  /** Whether this name is contested; asked once for each time it was found out. */
-  take(parent: DirectoryNode, name: string): boolean {
+  #take(parent: DirectoryNode, name: string): boolean {
     if (this.#names.size === 0) return false;
     const key = `${parent.id}/${name}`;
     const endMs = this.#names.get(key);

@@ -296,7 +296,10 @@ export class MountedFileSystem implements FileSystem {
         this.#serveMount?.attributesChanged(node);
       },
       placeChanged: (parent, name) => this.#serveMount?.nameChanged(parent, name),
-      replaced: (node) => this.#parts.resting.soon(node),
+      replaced: (node, from) => {
+        this.#parts.resting.soon(node);
+        this.#serveMount?.replacedElsewhere(from, node.name);
+      },
     });
   }
 

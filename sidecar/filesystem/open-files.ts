@@ -66,7 +66,9 @@ export class OpenFiles {
     const { store, tree } = this.#context;
     this.#refuseSupplanted(node);
     const name = tree.isAttached(node) ? tree.objectName(node) : "";
-    const taken = node.opened.size === 0 && this.#context.witness().takeOver(node);
+    const unused = node.opened.size === 0;
+    if (unused) unshare(this.#context, node);
+    const taken = unused && (await this.#context.witness().takeOver(node));
     if (!taken) await this.#context.witness().beforeWrite(node);
     const { copy } = node;
     if (copy !== undefined && (node.opened.size > 0 || copy.isOpen || node.version === undefined)) {

@@ -87,7 +87,7 @@ export class Resting {
     const { copy } = node;
     if (copy === undefined) return false;
     if (!tree.isAttached(node)) {
-      if (witness().takeOver(node)) return false;
+      if (await witness().takeOver(node)) return false;
       node.fetcher?.stop();
       store.discard(copy);
       return false;

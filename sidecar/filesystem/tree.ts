@@ -27,8 +27,8 @@ export interface TreeOptions {
   readonly attributesChanged: (node: Node) => void;
   /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
   readonly placeChanged: (parent: DirectoryNode, name: string) => void;
-  /** A file lost its name to a newer version, or its object is gone. */
-  readonly replaced: (node: FileNode) => void;
+  /** A file lost its name in this folder to a newer version, or its object is gone. */
+  readonly replaced: (node: FileNode, from: DirectoryNode) => void;
 }
 
 export class Tree {
@@ -273,7 +273,7 @@ export class Tree {
     this.touch(directory);
     if (isFile(node)) {
       node.supplanted = true;
-      this.#options.replaced(node);
+      this.#options.replaced(node, directory);
     }
     if (known) this.#options.entryChanged(directory, name);
   }

@@ -7,6 +7,7 @@ import type { FileSystem } from "../filesystem.ts";
 import type { Lookup } from "../lookup.ts";
 import type { DirectoryNode, FileNode, Node } from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
+import { RecentlyReplaced } from "./recently-replaced.ts";
 import { ServedFileSystem } from "./served-file-system.ts";
 import { ServedNodes } from "./served-nodes.ts";
 import { VersionBytes } from "./version-bytes.ts";
@@ -23,13 +24,26 @@ export class ServeMount implements Witness {
   readonly fileSystem: FileSystem;
   readonly #nodes: ServedNodes;
   readonly #bytes: VersionBytes;
+  readonly #replaced: RecentlyReplaced;
 
   constructor(context: Context, { lookup, contested, openFiles, data }: ServeMountParts) {
     const nodes = new ServedNodes(context.tree, (version) => bytes.forgotten(version));
     const bytes = new VersionBytes(context, { openFiles, data, nodes });
     this.#nodes = nodes;
+    this.#replaced = new RecentlyReplaced(context.monotonicMs);
     this.#bytes = bytes;
-    this.fileSystem = new ServedFileSystem(context, { lookup, contested, nodes, bytes });
+    this.fileSystem = new ServedFileSystem(context, {
+      lookup,
+      contested,
+      nodes,
+      bytes,
+      replaced: this.#replaced,
+    });
+  }
+
+  /** A name went to another writer's version. */
+  replacedElsewhere(parent: DirectoryNode, name: string): void {
+    this.#replaced.note(parent, name);
   }
 
   /** Only what the kernel knows by number can be read. */
@@ -37,7 +51,7 @@ export class ServeMount implements Witness {
     if (this.#nodes.known(node) !== undefined) await this.#bytes.secureInTurn(node);
   }
 
-  takeOver(node: FileNode): boolean {
+  takeOver(node: FileNode): Promise<boolean> {
     return this.#bytes.takeOver(node);
   }
 

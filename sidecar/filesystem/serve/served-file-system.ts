@@ -32,15 +32,16 @@ import {
 } from "../nodes.ts";
 import { FETCH_IN_OPEN_BYTES } from "../open-files.ts";
 import { remainingTrustMs } from "../trust.ts";
+import type { RecentlyReplaced } from "./recently-replaced.ts";
 import { RefusingChanges } from "./refusing-changes.ts";
-import type { ServedNode, ServedNodes } from "./served-nodes.ts";
+import type { ServedDirectory, ServedNode, ServedNodes } from "./served-nodes.ts";
 import { versionAttributes } from "./version-attributes.ts";
 import type { VersionBytes } from "./version-bytes.ts";
 
 /** Where the kernel cannot be told of names while a look-up in their folder waits, none may wait longer (RULES 27). */
 const LOOKUP_PATIENCE_MS = 2000;
-/** Another look is needed only if the file was replaced, or opened for writing, while its version was put aside. */
-const LOOK_ATTEMPTS = 5;
+/** A name that changes faster than its bytes can be put aside is given out all the same after this time. */
+const LOOK_MS = 3000;
 /** Changed within the last ten seconds (a tenth of its age is its trust): likely to change again. */
 const YOUNG_TRUST_MS = 1000;
 /** A number for entries of listings that nobody has looked up: what libfuse says when it does not know either. */
@@ -51,6 +52,7 @@ export interface ServedFileSystemParts {
   readonly contested: Contested;
   readonly nodes: ServedNodes;
   readonly bytes: VersionBytes;
+  readonly replaced: RecentlyReplaced;
 }
 
 export class ServedFileSystem extends RefusingChanges implements FileSystem {
@@ -59,15 +61,17 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   readonly #contested: Contested;
   readonly #nodes: ServedNodes;
   readonly #bytes: VersionBytes;
+  readonly #replaced: RecentlyReplaced;
   readonly #directories: OpenDirectories;
 
-  constructor(context: Context, { lookup, contested, nodes, bytes }: ServedFileSystemParts) {
+  constructor(context: Context, { lookup, contested, nodes, bytes, replaced }: ServedFileSystemParts) {
     super();
     this.#context = context;
     this.#lookup = lookup;
     this.#contested = contested;
     this.#nodes = nodes;
     this.#bytes = bytes;
+    this.#replaced = replaced;
     this.#directories = new OpenDirectories(context, lookup, {
       shows: (node) => isDirectory(node) || shownBy(node) !== undefined,
       inode: (node) => nodes.known(node)?.id ?? UNKNOWN_INODE,
@@ -85,8 +89,7 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
       : AbortSignal.timeout(LOOKUP_PATIENCE_MS);
     const signals = [caller.interrupted, late].filter((signal) => signal !== undefined);
     try {
-      const node = await this.#find(directory.directory, name, AbortSignal.any(signals));
-      return this.#entry(this.#nodes.giveOut(directory, name, node), node);
+      return await this.#find(directory, name, AbortSignal.any(signals));
     } catch (error) {
       if (late?.aborted === true)
         throw new FileSystemError("EIO", `${name} took too long to be found`, error);
@@ -95,33 +98,73 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   }
 
   /** What the name stands for in the bucket, with its bytes in safety. */
-  async #find(parent: DirectoryNode, name: string, signal: AbortSignal): Promise<Node> {
-    const { tree } = this.#context;
-    for (let attempt = 1; ; attempt += 1) {
-      if (!tree.isAttached(parent)) throw new FileSystemError("ENOENT", "the folder was removed");
-      const found = await this.#lookup.require(parent, name, signal);
+  async #find(parent: ServedDirectory, name: string, signal: AbortSignal): Promise<Entry> {
+    const { tree, monotonicMs } = this.#context;
+    const { directory } = parent;
+    for (const endMs = monotonicMs() + LOOK_MS; ;) {
+      if (!tree.isAttached(directory)) throw new FileSystemError("ENOENT", "the folder was removed");
+      const found = await this.#lookup.require(directory, name, signal);
       const shown = isDirectory(found) ? found : shownBy(found);
       if (shown === undefined) throw new FileSystemError("ENOENT", `${name} is not in the bucket yet`);
-      if (!isFile(shown)) return shown;
-      if (shown === found && !shown.local) return this.#settle(parent, shown);
-      const waited = attempt < LOOK_ATTEMPTS && (await this.#bytes.makeReadable(shown));
-      if (!waited) return shown;
+      if (!isFile(shown) || monotonicMs() > endMs) return this.#giveOut(parent, name, shown);
+      try {
+        const changing = shown !== found || shown.local;
+        const ready = changing
+          ? await this.#bytes.isReadable(shown)
+          : await this.#isSettled(directory, shown);
+        if (ready) return this.#giveOut(parent, name, shown);
+      } catch (error) {
+        if (!isStale(error)) throw error;
+        const foreign = await this.#foreign(parent, name, shown, signal);
+        if (foreign !== undefined) return foreign;
+      }
     }
   }
 
-  /** There is no open at which a replaced version could be told: what changed just now is fetched before it is shown. */
-  async #settle(parent: DirectoryNode, node: FileNode): Promise<Node> {
-    if (node.copy?.whole === true && !node.copy.retired) return node;
-    const young = (node.confirmed?.trustMs ?? 0) < YOUNG_TRUST_MS;
-    const small = (node.version?.size ?? 0) <= FETCH_IN_OPEN_BYTES;
-    if (!(young && small) && !this.#contested.take(parent, node.name)) return node;
-    return this.#contested.bringBytes(parent, node, (each) => this.#bytes.begin(each));
-  }
-
-  #entry(served: ServedNode, node: Node): Entry {
+  #giveOut(parent: ServedDirectory, name: string, node: Node): Entry {
+    const served = this.#nodes.giveOut(parent, name, node);
     // What is being changed here is never news of others; its own changes are told.
     const entryValidMs = remainingTrustMs(node.confirmed, this.#context.monotonicMs());
     return { ...this.#attributes(served), entryValidMs };
+  }
+
+  /**
+   * Somebody here is writing a file while somebody elsewhere has replaced it: which of them wins is settled when it is
+   * closed. Until then the bucket holds the other one's, which no node of the tree stands for.
+   */
+  async #foreign(
+    parent: ServedDirectory,
+    name: string,
+    shown: FileNode,
+    signal: AbortSignal,
+  ): Promise<Entry | undefined> {
+    const { tree, bucket } = this.#context;
+    const { value: live } = await bucket.stat(tree.objectName(parent.directory) + name, signal);
+    if (live === undefined) throw new FileSystemError("ENOENT", `${name} was removed elsewhere`);
+    if (live.generation === shown.version?.generation) return undefined;
+    const sealed = this.#bytes.fromBucket(live);
+    try {
+      await this.#bytes.beginFetch(sealed);
+    } catch (error) {
+      if (!isStale(error)) throw error;
+      return undefined;
+    }
+    const version = this.#nodes.giveOutVersion(parent, name, live);
+    this.#bytes.keep(version, sealed);
+    return { ...this.#attributes(version), entryValidMs: 0 };
+  }
+
+  /**
+   * Whether a file nobody here writes to can be given out. There is no open at which a replaced version could be told,
+   * so what changed just now is fetched before.
+   */
+  async #isSettled(parent: DirectoryNode, node: FileNode): Promise<boolean> {
+    if (node.copy?.whole === true && !node.copy.retired) return true;
+    const young = (node.confirmed?.trustMs ?? 0) < YOUNG_TRUST_MS;
+    const small = (node.version?.size ?? 0) <= FETCH_IN_OPEN_BYTES;
+    if (!(young && small) && !this.#replaced.has(parent, node.name)) return true;
+    const settled = await this.#contested.bringBytes(parent, node, (each) => this.#bytes.begin(each));
+    return settled === node && parent.children.get(node.name) === node && !node.local;
   }
 
   forget(inode: InodeId, count: number): void {
@@ -155,14 +198,7 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     offset: number,
     length: number,
   ): Promise<Buffer> {
-    const version = this.#nodes.version(inode);
-    try {
-      return await this.#bytes.read(version, offset, length);
-    } catch (error) {
-      if (isStale(error) && version.place !== undefined)
-        this.#contested.remember(version.place.parent.directory, version.place.name);
-      throw error;
-    }
+    return this.#bytes.read(this.#nodes.version(inode), offset, length);
   }
 
   async openDirectory(_caller: Caller, inode: InodeId): Promise<HandleId> {

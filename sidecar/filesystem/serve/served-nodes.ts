@@ -42,14 +42,14 @@ export class ServedDirectory {
 export class ServedVersion {
   readonly kind = "version";
   readonly id: InodeId;
-  /** The node that stands for this version; undefined once the node stands for a newer one. */
+  /** The node that stands for this version; undefined once it stands for a newer one, or if none ever did. */
   node: ObjectNode | undefined;
   lookupCount = 0;
   place: Place | undefined;
   #last: ObjectInfo;
   #readers: ReaderPosition[] = [];
 
-  constructor(id: InodeId, node: ObjectNode, version: ObjectInfo) {
+  constructor(id: InodeId, node: ObjectNode | undefined, version: ObjectInfo) {
     this.id = id;
     this.node = node;
     this.#last = version;
@@ -144,6 +144,17 @@ export class ServedNodes {
       this.#nodes.set(served.id, served);
       if (this.#versionCount > VERSIONS_MAX && !this.#trimming) void this.#trim();
     }
+    return served;
+  }
+
+  /** As `giveOut`, for a version that no node of the tree stands for. */
+  giveOutVersion(parent: ServedDirectory, name: string, version: ObjectInfo): ServedVersion {
+    const served = new ServedVersion(this.#nextInode++ as InodeId, undefined, version);
+    served.lookupCount = 1;
+    served.place = { parent, name };
+    this.#nodes.set(served.id, served);
+    this.#versionCount += 1;
+    parent.names.set(name, served);
     return served;
   }
 

@@ -9,6 +9,7 @@
 
 import { LRUCache } from "lru-cache";
 import type { ObjectInfo } from "../../bucket/bucket.ts";
+import { isBucketError } from "../../bucket/errors.ts";
 import type { Copy } from "../../copies/copy.ts";
 import { Fetcher } from "../../copies/fetch.ts";
 import { nobodyCanWrite } from "../../copies/lease.ts";
@@ -42,6 +43,8 @@ export class VersionBytes {
   readonly #parts: VersionBytesParts;
   /** Of files whose own copy is, or may be, something else than the version the bucket has. */
   readonly #sealed = new Map<FileNode, SealedCopy>();
+  /** Of which the bucket has begun to send what it sends at once: replaced now, it goes on sending. */
+  readonly #begun = new WeakSet<SealedCopy>();
   readonly #kept: LRUCache<ServedVersion, SealedCopy>;
   readonly #open = new LRUCache<Copy, true>({ max: OPEN_MAX, dispose: (_, copy) => copy.close() });
 
@@ -60,15 +63,24 @@ export class VersionBytes {
     const wanted = { start: offset, end: Math.min(offset + length, version.version.size) };
     if (wanted.start >= wanted.end) return EMPTY;
     for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt += 1) {
-      const own = this.#ownCopy(version);
-      if (own !== undefined) return this.#readOwn(version, own, wanted);
-      const { node } = version;
-      if (!isFile(node)) return this.#readReplaced(version, wanted);
-      const data = await this.#readBorrowed(version, node, wanted);
+      const data = await this.#tryToRead(version, wanted).catch(undefinedIfStopped);
       if (data !== undefined) return data;
-      await this.secure(node);
     }
     throw new FileSystemError("EIO", "the file is opened for writing again and again");
+  }
+
+  /** Undefined: where the bytes were has changed meanwhile. */
+  async #tryToRead(version: ServedVersion, wanted: ByteRange): Promise<Buffer | undefined> {
+    const own = this.#ownCopy(version);
+    if (own !== undefined) return this.#readOwn(version, own, wanted);
+    const { node } = version;
+    if (!isFile(node)) {
+      this.keep(version, this.fromBucket(version.version)); // a bucket that keeps old versions still has it
+      return undefined;
+    }
+    const data = await this.#readBorrowed(version, node, wanted);
+    if (data === undefined) await this.#secure(node);
+    return data;
   }
 
   /** Begins to fetch a file nobody writes to: all of a small one, the first of a larger. ESTALE if its version is gone. */
@@ -76,41 +88,56 @@ export class VersionBytes {
     return this.#parts.openFiles.borrow(node, () => Promise.resolve());
   }
 
-  /** Before a file is given out whose copy somebody is writing to: its version must stay readable. True if it waited. */
-  async makeReadable(node: FileNode): Promise<boolean> {
-    if (node.version === undefined || this.#sealed.has(node) || !isBeingChanged(node)) return false;
-    await this.secure(node);
+  /**
+   * Before a file is given out whose copy somebody is writing to: its version must stay readable. False if it is
+   * not certain yet, so that one has to look again. ESTALE if the bucket does not have it any more.
+   */
+  async isReadable(node: FileNode): Promise<boolean> {
     const sealed = this.#sealed.get(node);
-    if (sealed !== undefined) await this.#beginFetch(sealed);
-    return true;
+    if (sealed === undefined) {
+      if (!isBeingChanged(node)) return true;
+      await this.#secure(node);
+      return false;
+    }
+    if (sealed.copy.whole || this.#begun.has(sealed)) return true;
+    try {
+      await this.beginFetch(sealed);
+      this.#begun.add(sealed);
+    } catch (error) {
+      undefinedIfStopped(error);
+    }
+    return false;
   }
 
   /** Puts the version's bytes aside, or what will bring them. */
-  secure(node: FileNode): Promise<void> {
+  #secure(node: FileNode): Promise<void> {
     return node.openings.run(() => this.secureInTurn(node));
   }
 
-  /** As `secure`, for those who hold the file's `openings` turn. */
+  /** As above, for those who hold the file's `openings` turn. */
   async secureInTurn(node: FileNode): Promise<void> {
     const { version } = node;
     if (version === undefined || this.#sealed.has(node)) return;
+    await this.#haveCopy(node);
     const clone = await this.#clone(node, version);
     if (node.version?.generation !== version.generation || this.#sealed.has(node)) {
       if (clone !== undefined) this.#context.store.discard(clone); // replaced, or renamed, meanwhile
       return;
     }
-    this.#sealed.set(
-      node,
-      clone === undefined ? this.#fromBucket(version) : { copy: clone, fetcher: undefined },
-    );
+    const sealed = clone === undefined ? this.fromBucket(version) : { copy: clone, fetcher: undefined };
+    this.#sealed.set(node, sealed);
+    // At once, while the bucket still has it.
+    this.#context.background.start("put aside", () => this.beginFetch(sealed).catch(() => undefined)); // readers are told
   }
 
   /** See Witness. */
-  takeOver(node: FileNode): boolean {
+  async takeOver(node: FileNode): Promise<boolean> {
+    if (node.version === undefined || this.#sealed.has(node)) return false;
+    await this.#haveCopy(node);
     const { copy, fetcher, version } = node;
-    if (copy === undefined || version === undefined || this.#sealed.has(node)) return false;
+    if (copy === undefined || version === undefined || !this.#context.store.pin(copy)) return false;
     if (copy.changed() || copy.version?.generation !== version.generation) return false;
-    if (!copy.whole && copy.present?.total === 0) return false;
+    if (!copy.whole && copy.present?.total === 0 && fetcher?.busy !== true) return false;
     if (copy.mayBeMapped && !nobodyCanWrite(copy)) return false;
     const sealed = { copy, fetcher };
     if (this.#context.tree.isAttached(node)) this.#sealed.set(node, sealed);
@@ -122,6 +149,17 @@ export class VersionBytes {
     Object.assign(node, { copy: undefined, fetcher: undefined, lastSummed: undefined });
     this.#open.set(copy, true);
     return true;
+  }
+
+  /** Of what the kernel may ask for, a copy of an earlier use or run is worth looking for. */
+  async #haveCopy(node: FileNode): Promise<void> {
+    const gone = node.copy === undefined || node.copy.retired;
+    if (gone && this.#parts.nodes.known(node) !== undefined) await this.#parts.openFiles.obtainCopy(node);
+  }
+
+  /** A version no file stands for has this copy. */
+  keep(version: ServedVersion, sealed: SealedCopy): void {
+    this.#kept.set(version, sealed);
   }
 
   /** See Witness. */
@@ -163,7 +201,7 @@ export class VersionBytes {
 
   async #readOwn(version: ServedVersion, sealed: SealedCopy, wanted: ByteRange): Promise<Buffer> {
     const { copy, fetcher } = sealed;
-    await this.#beginFetch(sealed);
+    await this.beginFetch(sealed);
     const data = await readCopy(
       {
         copy,
@@ -176,13 +214,6 @@ export class VersionBytes {
     );
     if (!copy.retired) this.#open.set(copy, true);
     return data;
-  }
-
-  /** Nothing was kept of it: only a bucket that keeps old versions still has it. */
-  #readReplaced(version: ServedVersion, wanted: ByteRange): Promise<Buffer> {
-    const sealed = this.#fromBucket(version.version);
-    this.#kept.set(version, sealed);
-    return this.#readOwn(version, sealed, wanted);
   }
 
   /** Undefined: what was read may be something else than the version. */
@@ -226,13 +257,13 @@ export class VersionBytes {
     }
   }
 
-  #fromBucket(version: ObjectInfo): SealedCopy {
+  fromBucket(version: ObjectInfo): SealedCopy {
     const { store, bucket } = this.#context;
     const copy = store.separate(version);
     return { copy, fetcher: copy.whole ? undefined : new Fetcher(bucket, copy) };
   }
 
-  async #beginFetch({ copy, fetcher }: SealedCopy): Promise<void> {
+  async beginFetch({ copy, fetcher }: SealedCopy): Promise<void> {
     if (!copy.whole && fetcher !== undefined)
       await this.#parts.openFiles.beginFetch(fetcher, copy.versionEnd);
   }
@@ -242,6 +273,11 @@ export class VersionBytes {
     this.#open.delete(copy);
     this.#context.store.discard(copy);
   }
+}
+
+/** A download was given up because its file is about to be something else: its version is to be had elsewhere. */
+function undefinedIfStopped(error: unknown): undefined {
+  if (!isBucketError(error, "aborted")) throw error;
 }
 
 /** Whether the file's copy may hold something else than its version, now or the next moment. */

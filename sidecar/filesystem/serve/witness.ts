@@ -13,8 +13,11 @@ export interface SealedCopy {
 export interface Witness {
   /** Bytes of the file's copy may change from now on. Call while the file's `openings` turn is held. */
   beforeWrite(node: FileNode): Promise<void>;
-  /** The file is done with its copy, which nobody has open and which still equals its version. True if it is taken over. */
-  takeOver(node: FileNode): boolean;
+  /**
+   * The file is done with its copy, which nobody has open. True if it is taken over, because it still equals the
+   * version. Call while the file's `openings` turn is held.
+   */
+  takeOver(node: FileNode): Promise<boolean>;
   /** The file's name stands for other bytes in the bucket than the version the node still names: call just before it does not. */
   superseded(node: FileNode): void;
   /** The file's copy equals its version again, and nobody has it open. */
@@ -30,17 +33,18 @@ export interface Witness {
   told(): Promise<void>;
 }
 
-const NOTHING_TO_TELL = Promise.resolve();
+const NOTHING = Promise.resolve();
+const NO = Promise.resolve(false);
 
 /** Nobody looks on. */
 export const nobody: Witness = {
-  beforeWrite: () => NOTHING_TO_TELL,
-  takeOver: () => false,
+  beforeWrite: () => NOTHING,
+  takeOver: () => NO,
   superseded: () => undefined,
   atRest: () => undefined,
   giveBack: () => undefined,
   nameChanged: () => undefined,
   attributesChanged: () => undefined,
   renamed: () => undefined,
-  told: () => NOTHING_TO_TELL,
+  told: () => NOTHING,
 };

@@ -145,6 +145,7 @@ class Channel {
     this.#pause();
     if (errno !== constants.errno.ENODEV)
       this.#options.log.error({ errno }, "reading from the kernel failed");
+    this.#options.log.debug({ requests: Object.fromEntries(this.counts) }, "what the kernel asked");
     this.started.reject(new Error("the mount ended before it was ready"));
     this.done.resolve();
   }
