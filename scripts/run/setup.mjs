@@ -40,7 +40,11 @@ const testPackages = [
   { name: "rsync", why: "a program that must work on the mount", present: program("/usr/bin/rsync") },
   { name: "tar", why: "a program that must work on the mount", present: program("/usr/bin/tar", "/bin/tar") },
 ];
-const packagesFor = { demo: webPackages, test: [...webPackages, ...testPackages], bench: [] };
+const benchPackages = [
+  webPackages.find(({ name }) => name === "nginx-light"),
+  { name: "wrk", why: "asks nginx for files as fast as it answers", present: program("/usr/bin/wrk") },
+];
+const packagesFor = { demo: webPackages, test: [...webPackages, ...testPackages], bench: benchPackages };
 
 /** Makes the machine ready for `demo`, `test` or `bench`, or throws a SetupError. */
 export function setUp(command) {

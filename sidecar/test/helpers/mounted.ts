@@ -18,7 +18,7 @@ export const SETTINGS = [
 ] as const;
 
 /** Stands for the folder of its own that each mount has for this. */
-const SERVE_DIRECTORY = "{serve}";
+export const SERVE_DIRECTORY = "{serve}";
 
 export class Mount {
   readonly directory: string;
