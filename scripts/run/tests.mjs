@@ -10,17 +10,31 @@ import { unittestReader } from "./unittest.mjs";
 
 const ava = join(projectDirectory, "node_modules", "ava", "entrypoints", "cli.mjs");
 
+const deploySuite = {
+  title: "Deployment files",
+  run: () => runAva(["--config", "gce/test/deploy.config.js"]),
+};
 const suites = [
   { title: "Types, lint, formatting", run: runCheck },
   { title: "Demo app on a plain folder", run: runUnittest },
   { title: "Unit tests", run: () => runAva([]) },
+  deploySuite,
   { title: "On a real mount", run: () => runAva(["--config", "sidecar/test/mount.config.js"]) },
 ];
 
 /** Runs everything; resolves with 0 only if all of it passed. */
 export async function runTests(args) {
+  return runSuites(suites, args);
+}
+
+/** Runs what is checked of the files below gce/. */
+export async function runDeployTests(args) {
+  return runSuites([deploySuite], args);
+}
+
+async function runSuites(wanted, args) {
   if (args.length > 0) {
-    console.error(`npm test runs everything and takes no arguments. For one file: npx ava ${args.join(" ")}`);
+    console.error(`This runs everything and takes no arguments. For one file: npx ava ${args.join(" ")}`);
     return 2;
   }
   const total = { passed: 0, failed: 0 };
@@ -28,7 +42,7 @@ export async function runTests(args) {
   const onSignal = (signal) => (ending = signal);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
 
-  for (const { title, run } of suites) {
+  for (const { title, run } of wanted) {
     console.log(`\n── ${title} ──`);
     const begin = performance.now();
     const { passed, failed } = await run();
