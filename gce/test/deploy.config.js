@@ -1,4 +1,4 @@
-// Everything below gce/ and what it says of itself, without a cloud: no account, no network, no mount.
+// Everything below gce/, without a cloud: what it says of itself, and, where it can be tried here, what it does.
 // `npm run test:deploy` installs what these tests need first; see scripts/run/deploy-tools.mjs.
 export default {
   extensions: ["ts"],

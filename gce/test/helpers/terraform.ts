@@ -119,14 +119,14 @@ function without<T>(record: Readonly<Record<string, T>>, name: string): Record<s
 }
 
 function instancesOf(body: Body, customers: readonly string[]): string[] {
-  const each = body["for_each"];
+  const { for_each: each, count } = body as { for_each?: string; count?: string };
   if (each === "${var.customers}") return customers.map((name) => `["${name}"]`);
   if (each !== undefined) {
-    const names = [...String(each).matchAll(/"([^"]+)"/g)].map(([, name]) => `["${name}"]`);
-    if (names.length === 0) throw new Error(`for_each = ${String(each)} is not understood here`);
+    const names = [...each.matchAll(/"([^"]+)"/g)].map(([, name]) => `["${name}"]`);
+    if (names.length === 0) throw new Error(`for_each = ${each} is not understood here`);
     return names;
   }
-  if (body["count"] === undefined) return [""];
-  if (body["count"] === "${var.role == null ? 1 : 0}") return ["[0]"];
-  throw new Error(`count = ${String(body["count"])} is not understood here`);
+  if (count === undefined) return [""];
+  if (count === "${var.role == null ? 1 : 0}") return ["[0]"];
+  throw new Error(`count = ${count} is not understood here`);
 }
