@@ -95,6 +95,7 @@ export interface VmOptions {
   readonly port: number;
   /** Instead of Google's. */
   readonly endpoint?: string;
+  readonly bucket?: string;
 }
 
 export class Vm {
@@ -119,7 +120,7 @@ export class Vm {
     const endpoint = options.endpoint ?? `https://${GOOGLE}:${options.port}`;
     const words = [
       "mount",
-      BUCKET,
+      options.bucket ?? BUCKET,
       directory,
       "--endpoint",
       endpoint,
