@@ -96,11 +96,12 @@ image_words='an image, such as us-east1-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE:
 
 # render FILE NAME VALUE…: the file with ${NAME} replaced. No name may be left over.
 render() {
-  local text
+  local text name
   text=$(<"$1")
   shift
   while (($# > 0)); do
-    text=${text//"\${$1}"/"$2"}
+    name="\${$1}"
+    text=${text//"$name"/$2}
     shift 2
   done
   if [[ $text =~ \$\{([a-z_]+)\} ]]; then die "the template wants \${${BASH_REMATCH[1]}}, which nobody gives"; fi

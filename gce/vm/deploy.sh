@@ -150,7 +150,7 @@ gc_unless() {
 }
 grant() { patiently gcloud "$@" "--project=$project" --quiet; }
 
-permissions() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$top/gce/storage-permissions.txt" | paste -sd,; }
+permissions() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$top/gce/storage-permissions.txt" | paste -sd, -; }
 
 setup() {
   note 'Services'

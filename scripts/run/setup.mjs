@@ -5,7 +5,6 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { installDeployTools } from "./deploy-tools.mjs";
 import { runQuietly, SetupError } from "./quietly.mjs";
 
 export const projectDirectory = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -66,7 +65,6 @@ export function setUp(command) {
   requireMachine();
   installNpmPackages();
   installDebianPackages(packagesFor[command].filter((debian) => !debian.present()));
-  if (command.startsWith("test")) installDeployTools(projectDirectory);
 }
 
 function requireMachine() {
