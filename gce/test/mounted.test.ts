@@ -13,7 +13,10 @@ import { temporaryFolder } from "./helpers/folder.ts";
 
 test("the chart's probes ask the mount and not the bucket, see when it is dead, and never hang", async (t) => {
   const { mount, server } = await session(t);
-  const sidemount = containerOf(podsOf(await rendered(t), "acme"), "sidemount");
+  const sidemount = containerOf(
+    podsOf(await rendered(t, { sidemount: { serve: false } }), "acme"),
+    "sidemount",
+  );
   const probes = [sidemount.startupProbe, sidemount.readinessProbe, sidemount.livenessProbe];
   const [first] = probes;
   for (const probe of probes) t.deepEqual(probe?.exec, first?.exec);

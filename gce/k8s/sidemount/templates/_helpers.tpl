@@ -23,8 +23,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{/*
-Is the folder a live mount? `stat -f` asks the process that serves it and nobody else, so it costs no request to the
-bucket; where nobody serves it the answer is an error or never comes, and then the check is killed.
+Are the folders live mounts? `stat -f` asks the process that serves them and nobody else, so it costs no request to the
+bucket; where nobody serves them the answer is an error or never comes, and then the check is killed.
 */}}
 {{- define "sidemount.alive" -}}
 exec:
@@ -33,7 +33,10 @@ exec:
     - -c
     - >-
       grep -q ' /mnt/sidemount/uploads fuse.sidemount ' /proc/self/mounts &&
-      timeout -s KILL 4 stat -f /mnt/sidemount/uploads
+      {{- if .Values.sidemount.serve }}
+      grep -q ' /mnt/sidemount/serve fuse.sidemount ' /proc/self/mounts &&
+      {{- end }}
+      timeout -s KILL 4 stat -f /mnt/sidemount/uploads{{ if .Values.sidemount.serve }} /mnt/sidemount/serve{{ end }}
 {{- end -}}
 
 {{/* What every container that uses the bucket mounts. */}}
