@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import test, { type ExecutionContext } from "ava";
@@ -9,6 +8,7 @@ import { parse as parseYaml } from "yaml";
 import { cloudInitCommands, fillIn, writtenFiles } from "../../scripts/container/deployed-commands.ts";
 import { settings } from "../../scripts/container/unit-file.ts";
 import { Cloud, runProgram, tools, top } from "./helpers/cloud.ts";
+import { temporaryFolder } from "./helpers/folder.ts";
 
 const template = readFileSync(path.join(top, "gce/vm/cloud-init.yaml"), "utf8");
 const values = {
@@ -21,11 +21,7 @@ const values = {
 const filledIn = fillIn(template, values);
 const units = writtenFiles(filledIn);
 
-function folder(t: ExecutionContext): string {
-  const made = mkdtempSync(path.join(os.tmpdir(), "sidemount-units-"));
-  t.teardown(() => rmSync(made, { recursive: true, force: true }));
-  return made;
-}
+const folder = (t: ExecutionContext): string => temporaryFolder(t, "units");
 
 async function schemaSays(
   t: ExecutionContext,

@@ -7,6 +7,7 @@ import test from "ava";
 import { commandTable, parse } from "./fake/command-table.ts";
 import { trackedFiles } from "../../sidecar/test/structure/sources.ts";
 import { Cloud, dryRun, runProgram, top } from "./helpers/cloud.ts";
+import { temporaryFolder } from "./helpers/folder.ts";
 import { matchesGolden } from "./helpers/golden.ts";
 
 const demoImage = "us-east1-docker.pkg.dev/acme-photos/sidemount/demo:v1";
@@ -62,7 +63,7 @@ test("up makes everything from nothing, once: repeated it makes nothing again an
   );
   t.deepEqual(
     cloud.docker.map((line) => line.split(" ")[1]),
-    ["build", "build", "push", "push"],
+    ["build", "push", "build", "push"],
   );
 
   const second = await cloud.run("deploy.sh", "up", ...project, "--tag", "v2");
@@ -74,6 +75,25 @@ test("up makes everything from nothing, once: repeated it makes nothing again an
   );
   t.true(again.some((call) => call.startsWith("iam roles update sidemount")));
   t.true(again.some((call) => call.startsWith("compute instances add-metadata sidemount")));
+});
+
+test("an image that was named is not built, and not overwritten", async (t) => {
+  const cloud = new Cloud(t);
+  const mine = "us-east1-docker.pkg.dev/acme-photos/sidemount/mine:v7";
+  const { status, stderr } = await cloud.run(
+    "deploy.sh",
+    "build",
+    ...project,
+    "--tag",
+    "v1",
+    "--app-image",
+    mine,
+  );
+  t.is(status, 0, stderr);
+  t.is(cloud.docker.length, 2);
+  t.false(cloud.docker.join("\n").includes("mine"));
+  t.is((await cloud.run("deploy.sh", "create", ...project, "--tag", "v1", "--app-image", mine)).status, 0);
+  t.true(cloud.state.metadata["user-data"]?.includes(`${mine} app`));
 });
 
 test("an account that is not known everywhere yet is waited for", async (t) => {
@@ -222,8 +242,7 @@ test("the scripts work from a folder with a space in its name, and with names gi
 });
 
 test("a template that wants more than is given is refused", async (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "sidemount-template-"));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t, "template");
   const template = path.join(folder, "mine.yaml");
   writeFileSync(template, "#cloud-config\n# ${bucket} & ${colour}\n");
   const cloud = new Cloud(t);

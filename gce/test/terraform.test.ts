@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 import test, { type ExecutionContext } from "ava";
 
 import { runProgram, top } from "./helpers/cloud.ts";
+import { temporaryFolder } from "./helpers/folder.ts";
 import { matchesGolden } from "./helpers/golden.ts";
 import { problemsOf } from "./helpers/terraform-check.ts";
 import { addressesFor, blocksOf, readModule, referencesIn, type Module } from "./helpers/terraform.ts";
@@ -19,8 +19,7 @@ test("every name in the modules leads somewhere, every argument is taken, none t
 
 // The same modules with one thing changed.
 async function problemsWith(t: ExecutionContext, file: string, from: string, to: string): Promise<string[]> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "sidemount-terraform-"));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t, "terraform");
   cpSync(root, folder, { recursive: true });
   const changed = path.join(folder, file);
   const text = readFileSync(changed, "utf8");
@@ -142,8 +141,7 @@ const terraform = spawnSync("terraform", ["version"]).status === 0;
 (terraform ? test : test.skip)(
   "the role is made of the list of permissions, comments left out",
   async (t) => {
-    const folder = mkdtempSync(path.join(os.tmpdir(), "sidemount-terraform-"));
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder(t, "terraform");
     const { locals, directory } = await readModule(path.join(root, "modules/role"));
     const text = String(locals["permissions"]).replace(/^\$\{|\}$/g, "");
     const lines = String(locals["lines"])

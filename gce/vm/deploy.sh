@@ -31,8 +31,8 @@ Options
   --zone ZONE              where the VM is (REGION-b)
   --repository NAME        image repository (sidemount)
   --tag TAG                version of the images (the commit checked out)
-  --sidecar-image IMAGE    instead of the one that build makes
-  --app-image IMAGE        instead of the demo app; look at the app's unit in the template too
+  --sidecar-image IMAGE    instead of the one that build makes, which build leaves alone then
+  --app-image IMAGE        instead of the demo app, likewise; look at the app's unit in the template too
   --template FILE          user-data template (gce/vm/cloud-init.yaml)
   --machine-type TYPE      (e2-small)
   --disk-size SIZE         boot disk, which also holds images, copies and what is owed (20GB)
@@ -51,6 +51,7 @@ project='' name=sidemount bucket='' region=us-east1 zone='' repository=sidemount
 sidecar_image='' app_image='' template=$here/cloud-init.yaml
 machine_type=e2-small disk_size=20GB cache_size=5GiB image_family=cos-stable
 network=default source_ranges=0.0.0.0/0 yes=0
+sidecar_named=0 app_named=0
 
 while (($# > 0)); do
   option=$1
@@ -127,6 +128,8 @@ tag_of_machine=$name-http
 
 # The images are only named where they are needed: `setup` works before there is a commit.
 name_images() {
+  [[ -z $sidecar_image ]] || sidecar_named=1
+  [[ -z $app_image ]] || app_named=1
   if [[ -z $tag && (-z $sidecar_image || -z $app_image) ]]; then tag=$(commit_tag); fi
   [[ -z $tag ]] || must_match --tag "$tag" '[A-Za-z0-9_][A-Za-z0-9._-]{0,127}' 'the tag of an image'
   sidecar_image=${sidecar_image:-$repository_path/sidemount:$tag}
@@ -220,10 +223,15 @@ build() {
   local context=$top
   ((!dry_run)) || context=. # the script that is printed is for the top of a checkout
   gc auth configure-docker "$registry"
-  run docker build --platform=linux/amd64 --target=sidecar "--tag=$sidecar_image" "$context"
-  run docker build --platform=linux/amd64 --target=demo "--tag=$app_image" "$context"
-  run docker push "$sidecar_image"
-  run docker push "$app_image"
+  # An image that was named is somebody else's to build.
+  local target image targets=()
+  ((sidecar_named)) || targets+=("sidecar $sidecar_image")
+  ((app_named)) || targets+=("demo $app_image")
+  for target in ${targets[@]+"${targets[@]}"}; do
+    image=${target#* }
+    run docker build --platform=linux/amd64 "--target=${target%% *}" "--tag=$image" "$context"
+    run docker push "$image"
+  done
 }
 
 create() {

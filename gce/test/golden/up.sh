@@ -25,8 +25,8 @@ gcloud compute firewall-rules describe sidemount-http --project=acme-photos --qu
 # Images, for the VM's processor whatever this machine's is
 gcloud auth configure-docker us-east1-docker.pkg.dev --project=acme-photos --quiet
 docker build --platform=linux/amd64 --target=sidecar --tag=us-east1-docker.pkg.dev/acme-photos/sidemount/sidemount:v1 .
-docker build --platform=linux/amd64 --target=demo --tag=us-east1-docker.pkg.dev/acme-photos/sidemount/demo:v1 .
 docker push us-east1-docker.pkg.dev/acme-photos/sidemount/sidemount:v1
+docker build --platform=linux/amd64 --target=demo --tag=us-east1-docker.pkg.dev/acme-photos/sidemount/demo:v1 .
 docker push us-east1-docker.pkg.dev/acme-photos/sidemount/demo:v1
 # The VM
 gce/vm/deploy.sh render --project=acme-photos --bucket=acme-photos-sidemount --region=us-east1 --sidecar-image=us-east1-docker.pkg.dev/acme-photos/sidemount/sidemount:v1 --app-image=us-east1-docker.pkg.dev/acme-photos/sidemount/demo:v1 --cache-size=5GiB >./user-data
