@@ -45,8 +45,9 @@ async function permissionsFor({ method, url }: Seen, exists: Exists): Promise<st
 
   if (upload) {
     if (method !== "POST") return []; // bytes of a session are paid for, and allowed, with its start
-    const given = searchParams.get("name");
-    return given === null ? ["storage.objects.create"] : writing(given, exists);
+    // The name is in the body. What is expected under it says as much: 0 is nothing.
+    const replaces = searchParams.get("ifGenerationMatch") !== "0";
+    return replaces ? ["storage.objects.create", "storage.objects.delete"] : ["storage.objects.create"];
   }
   if (collection === "storageLayout") return ["storage.objects.list"];
   if (collection !== "o") throw new Error(`the gate does not know ${method} ${url}`);
