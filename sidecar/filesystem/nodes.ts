@@ -88,6 +88,8 @@ export class FileNode extends NodeBase {
   conflict: ObjectInfo | undefined;
   /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
   borrowers = 0;
+  /** Its bytes are being fetched since then because its name was looked up; nobody has asked for any yet. */
+  unreadSinceMs: number | undefined;
   /** What was last uploaded, until the copy is known to have come to rest. */
   lastSummed: Summed | undefined;
   save: SharedRun<void> | undefined;

@@ -17,7 +17,7 @@ import { orStale } from "./stale.ts";
 const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
 
 /** Objects up to here are fetched inside open: one request either way. */
-export const FETCH_IN_OPEN_BYTES = 1 << 20;
+const FETCH_IN_OPEN_BYTES = 1 << 20;
 /** Objects up to here are fetched whole by one GET that starts at open (RULES 13). */
 export const FETCH_WHOLE_BYTES = 64 << 20;
 /** Read-only opens of copies up to here are served through the page cache. */
@@ -179,6 +179,7 @@ export class OpenFiles {
 
   async #prepare(node: FileNode, writable: boolean): Promise<void> {
     this.#resting.cancel(node);
+    node.unreadSinceMs = undefined;
     await this.obtainCopy(node);
     const { copy, fetcher } = node;
     if (copy !== undefined && !copy.whole && fetcher !== undefined)

@@ -11,6 +11,9 @@ const REST_AFTER_MS = 50;
 /** How often a file that somebody may still write to through a mapping is looked at again (RULES 1). */
 const MAPPED_LOOK_MS = 1000;
 
+/** A download that a look-up has begun goes on for this long without anybody who reads. */
+const UNREAD_MS = 1000;
+
 export class Resting {
   readonly #context: Context;
   readonly #saver: Saver;
@@ -95,7 +98,8 @@ export class Resting {
     if (copy.whole) node.fetcher = undefined; // it has brought all there is
     if (node.version === undefined || copy.changed()) return true;
     if (node.fetcher?.busy === true) {
-      if (stopping()) node.fetcher.stop();
+      const unreadMs = this.#context.monotonicMs() - (node.unreadSinceMs ?? Number.POSITIVE_INFINITY);
+      if (stopping() || unreadMs >= UNREAD_MS) node.fetcher.stop(); // what is here is kept
       this.soon(node, MAPPED_LOOK_MS); // bytes are still being written to the file
       return false;
     }

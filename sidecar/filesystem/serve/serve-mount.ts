@@ -30,7 +30,7 @@ export class ServeMount implements Witness {
   constructor(context: Context, { lookup, contested, openFiles, data }: ServeMountParts) {
     const nodes = new ServedNodes(context.tree, (version) => setAside.forgotten(version));
     const setAside = new SetAside(context, { openFiles, nodes });
-    const bytes = new VersionBytes({ openFiles, data, nodes, setAside });
+    const bytes = new VersionBytes({ openFiles, data, nodes, setAside, monotonicMs: context.monotonicMs });
     const replaced = new RecentlyReplaced(context.monotonicMs);
     this.#nodes = nodes;
     this.#setAside = setAside;

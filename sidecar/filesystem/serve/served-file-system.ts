@@ -26,7 +26,7 @@ import type {
 import type { Lookup } from "../lookup.ts";
 import { decodeAttributes } from "../metadata.ts";
 import { isDirectory, isFile, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
-import { FETCH_IN_OPEN_BYTES } from "../open-files.ts";
+import { FETCH_WHOLE_BYTES } from "../open-files.ts";
 import { isTrusted, remainingTrustMs } from "../trust.ts";
 import type { RecentlyReplaced } from "./recently-replaced.ts";
 import { RefusingChanges } from "./refusing-changes.ts";
@@ -143,9 +143,8 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
 
   #mayBeReplacedSoon(parent: DirectoryNode, node: FileNode): boolean {
     if (node.copy?.whole === true && !node.copy.retired) return false;
-    const young = (node.confirmed?.ageMs ?? 0) < YOUNG_MS;
-    const small = (node.version?.size ?? 0) <= FETCH_IN_OPEN_BYTES;
-    return (young && small) || this.#replaced.has(parent, node.name);
+    if ((node.version?.size ?? 0) > FETCH_WHOLE_BYTES) return false; // never fetched whole
+    return (node.confirmed?.ageMs ?? 0) < YOUNG_MS || this.#replaced.has(parent, node.name);
   }
 
   /** Trouble with the bytes is told to who reads them, not to who only asks for the name. */

@@ -26,6 +26,7 @@ export interface VersionBytesParts {
   readonly data: FileData;
   readonly nodes: ServedNodes;
   readonly setAside: SetAside;
+  readonly monotonicMs: () => number;
 }
 
 export class VersionBytes {
@@ -75,8 +76,12 @@ export class VersionBytes {
     setAside.keep(version, setAside.fromBucket(version.version));
   }
 
-  /** Begins to fetch a file nobody writes to: all of a small one, the first of a larger. ESTALE if its version is gone. */
+  /**
+   * Begins to fetch a file nobody writes to: all of a small one, the first of a larger, whose rest is given up if nobody
+   * reads soon. ESTALE if its version is gone.
+   */
   begin(node: FileNode): Promise<void> {
+    if (node.opened.size === 0) node.unreadSinceMs = this.#parts.monotonicMs();
     return this.#parts.openFiles.borrow(node, () => Promise.resolve());
   }
 
@@ -132,6 +137,7 @@ export class VersionBytes {
     wanted: ByteRange,
   ): Promise<Buffer | undefined> {
     if (isBeingChanged(node)) return undefined;
+    node.unreadSinceMs = undefined;
     return this.#parts.openFiles.borrow(node, async ({ copy, fetcher }) => {
       const data = await readCopy(
         {
