@@ -38,3 +38,9 @@ test("what lies in the past is not remembered, however many names there are", (t
   }
   t.is(times.apart("f0", 4, 101n * S), 101n * S);
 });
+
+test("a time far ahead of the clock was given elsewhere: nobody steps behind it", (t) => {
+  const times = new VersionTimes(() => 100n * S);
+  times.note("f", 4, 9000n * S);
+  t.is(times.apart("f", 4, 100n * S), 100n * S);
+});

@@ -5,6 +5,8 @@
 // young as the clock's second matter; a version that had to step ahead of it is remembered until the clock has passed.
 
 const NS_PER_S = 1_000_000_000n;
+/** Further ahead of the clock no version has stepped: such a time was given elsewhere, and no later one comes near it. */
+const AHEAD_MAX_S = 3600n;
 /** Names are tidied up above this many. */
 const NAMES_MAX = 1000;
 
@@ -25,7 +27,9 @@ export class VersionTimes {
 
   note(name: string, size: number, timeNs: bigint): void {
     const second = timeNs / NS_PER_S;
-    if (second < this.#wallNs() / NS_PER_S - 1n) return; // later versions are younger anyway
+    const now = this.#wallNs() / NS_PER_S;
+    if (second < now - 1n) return; // later versions are younger anyway
+    if (second > now + AHEAD_MAX_S) return;
     const seconds = this.#seconds.get(name) ?? new Map<number, bigint>();
     this.#seconds.set(name, seconds);
     const last = seconds.get(size);
