@@ -58,7 +58,8 @@ ENV FLASK_UPLOAD_FOLDER=/srv/demo-app/uploads
 ENV SERVE_FOLDER=/srv/demo-app/uploads
 # Objects put there by others belong to the app, and nginx may read them.
 ENV SIDEMOUNT_UID=demo-user SIDEMOUNT_GID=www-data SIDEMOUNT_FILE_MODE=0664 SIDEMOUNT_DIR_MODE=0775
-ENV WEB_CONCURRENCY=2
+# One process of the app handles one request at a time. What an upload sends is set aside on the local disk.
+ENV GUNICORN_CMD_ARGS="--bind 127.0.0.1:5000 --workers 2"
 EXPOSE 80
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["/entrypoint.sh", "health"]
 ENTRYPOINT ["tini", "--", "/entrypoint.sh"]

@@ -77,7 +77,7 @@ serve() {
   cd /srv/demo-app || exit 1
   # What a visitor sends is set aside on the local disk while it arrives.
   export TMPDIR=/tmp HOME=/tmp PYTHONDONTWRITEBYTECODE=1
-  (as_app gunicorn app:app --bind 127.0.0.1:5000 --graceful-timeout 7 --worker-tmp-dir /dev/shm) &
+  (as_app gunicorn app:app --graceful-timeout 7 --worker-tmp-dir /dev/shm) &
   app=$!
   {
     web -g 'daemon off;'

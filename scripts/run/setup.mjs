@@ -40,9 +40,31 @@ const testPackages = [
   { name: "rsync", why: "a program that must work on the mount", present: program("/usr/bin/rsync") },
   { name: "tar", why: "a program that must work on the mount", present: program("/usr/bin/tar", "/bin/tar") },
 ];
-const packagesFor = { demo: webPackages, test: [...webPackages, ...testPackages], bench: [] };
+const containerPackages = [
+  {
+    name: "docker.io",
+    why: "a Docker engine, to build the images and run them (one is started for the tests alone)",
+    present: () => engineRuns() || existsSync("/usr/sbin/dockerd"),
+  },
+  {
+    name: "mmdebstrap",
+    why: "makes a base image where Docker Hub cannot be reached",
+    present: () => engineRuns() || existsSync("/usr/bin/mmdebstrap"),
+  },
+  {
+    name: "shellcheck",
+    why: "reads the scripts of the images",
+    present: program("/usr/bin/shellcheck", "/usr/local/bin/shellcheck"),
+  },
+];
+const packagesFor = {
+  demo: webPackages,
+  test: [...webPackages, ...testPackages],
+  bench: [],
+  "test:container": [...webPackages, ...testPackages, ...containerPackages],
+};
 
-/** Makes the machine ready for `demo`, `test` or `bench`, or throws a SetupError. */
+/** Makes the machine ready for `demo`, `test`, `bench` or `test:container`, or throws a SetupError. */
 export function setUp(command) {
   requireMachine();
   installNpmPackages();
@@ -127,6 +149,10 @@ function readPackages(path) {
   } catch {
     return undefined; // absent or cut short: not installed
   }
+}
+
+function engineRuns() {
+  return spawnSync("docker", ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0;
 }
 
 function pythonHas(module) {

@@ -13,8 +13,8 @@ const ava = join(projectDirectory, "node_modules", "ava", "entrypoints", "cli.mj
 const suites = [
   { title: "Types, lint, formatting", run: runCheck },
   { title: "Demo app on a plain folder", run: runUnittest },
-  { title: "Unit tests", run: () => runAva([]) },
-  { title: "On a real mount", run: () => runAva(["--config", "sidecar/test/mount.config.js"]) },
+  { title: "Unit tests", run: () => runAva(ava, []) },
+  { title: "On a real mount", run: () => runAva(ava, ["--config", "sidecar/test/mount.config.js"]) },
 ];
 
 /** Runs everything; resolves with 0 only if all of it passed. */
@@ -23,12 +23,22 @@ export async function runTests(args) {
     console.error(`npm test runs everything and takes no arguments. For one file: npx ava ${args.join(" ")}`);
     return 2;
   }
+  return runSuites(suites);
+}
+
+/** The images, really built and run; `args` are test files, all if there are none. Resolves as `runTests`. */
+export function runContainerTests(args) {
+  const run = () => runAva(join("scripts", "container", "run.ts"), args);
+  return runSuites([{ title: "In containers", run }]);
+}
+
+async function runSuites(wanted) {
   const total = { passed: 0, failed: 0 };
   let ending = ""; // a signal asked us to stop: no further suites
   const onSignal = (signal) => (ending = signal);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
 
-  for (const { title, run } of suites) {
+  for (const { title, run } of wanted) {
     console.log(`\n── ${title} ──`);
     const begin = performance.now();
     const { passed, failed } = await run();
@@ -64,11 +74,12 @@ async function runUnittest() {
   return settle(reader.end(), status);
 }
 
-async function runAva(args) {
+/** Runs `program`, which is ava or ends in running it. */
+async function runAva(program, args) {
   const reader = avaReader();
   const report = lines((line) => reader.line(line));
   const colour = process.stdout.isTTY ? ["--color"] : [];
-  const status = await runToEnd(projectNode, [ava, ...colour, ...args], {
+  const status = await runToEnd(projectNode, [program, ...colour, ...args], {
     onStdout: (text) => {
       process.stdout.write(text);
       report.push(text);

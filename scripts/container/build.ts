@@ -1,0 +1,61 @@
+// Builds the images, with what this machine knows of its network and without leaving any of it in them.
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { projectDirectory } from "../demo/place.ts";
+import type { CallOptions, Docker } from "./docker.ts";
+import { imageName, labels, type Target } from "./names.ts";
+import { startNpmRelay } from "./npm-relay.ts";
+
+export interface Build {
+  readonly target: Target;
+  /** As it is called in the end. */
+  readonly name?: string;
+  readonly environment?: CallOptions["environment"];
+  readonly signal?: AbortSignal;
+}
+
+/** Builds one target. Answers with what the build said; throws DockerFailed with it. */
+export async function buildImage(docker: Docker, build: Build): Promise<string> {
+  const { target, name = imageName(target), environment = {}, signal } = build;
+  const relay = await startNpmRelay();
+  try {
+    const settings = { NPM_CONFIG_REGISTRY: relay.url, ...(await proxies()) };
+    const outcome = await docker.ask(
+      [
+        "build",
+        "--network=host",
+        `--target=${target}`,
+        `--tag=${name}`,
+        ...labels(),
+        ...Object.entries(settings).map(([key, value]) => `--build-arg=${key}=${value}`),
+        projectDirectory,
+      ],
+      { environment, timeoutMs: 600_000, signal },
+    );
+    return outcome;
+  } finally {
+    await relay.close();
+  }
+}
+
+// Arguments of these names are known to every builder and kept out of the image and its history.
+async function proxies(): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const scheme of ["http", "https"]) {
+    const name = `${scheme}_proxy`;
+    const value = process.env[name] ?? process.env[name.toUpperCase()] ?? (await proxyOfApt(scheme));
+    if (value) found[name] = value;
+  }
+  // The relay is not behind it.
+  return Object.keys(found).length > 0 ? { ...found, no_proxy: "127.0.0.1,localhost" } : {};
+}
+
+async function proxyOfApt(scheme: string): Promise<string | undefined> {
+  const key = `Acquire::${scheme}::Proxy`;
+  const { stdout } = await promisify(execFile)("apt-config", ["shell", "proxy", key]).catch(() => ({
+    stdout: "",
+  }));
+  const proxy = /^proxy='(.*)'$/m.exec(stdout)?.[1];
+  return proxy === "DIRECT" ? undefined : proxy;
+}

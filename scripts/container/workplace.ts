@@ -1,0 +1,70 @@
+// The temporary folder of one run, with a note of whose it is: what a run that was killed left is put away by
+// the next one.
+
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readFileSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { unmountWithin } from "../demo/mounts.ts";
+import { killAll, processTree, startTimeOf } from "../demo/processes.ts";
+
+const prefix = "sidemount-container-";
+const note = "owner.json";
+
+export async function makeWorkplace(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), prefix));
+  await writeFile(
+    join(directory, note),
+    JSON.stringify({ pid: process.pid, startTime: startTimeOf(process.pid) }),
+  );
+  return directory;
+}
+
+/** Removes the workplaces of runs that are over, with every process and mount in them. */
+export async function clearAbandoned(say: (line: string) => void): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(prefix)) continue;
+    const directory = join(tmpdir(), name);
+    if (await isOwned(directory)) continue;
+    // An engine, its containerd, and what holds each container: all name the folder they work in.
+    for (let tries = 0; tries < 5; tries += 1) {
+      const left = processesNaming(directory).flatMap(processTree);
+      if (left.length === 0) break;
+      killAll(left);
+    }
+    await removeWorkplace(directory);
+    say(`Removed ${directory}, left over from a run that was killed.`);
+  }
+}
+
+export async function removeWorkplace(directory: string): Promise<void> {
+  await unmountWithin(directory);
+  await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+
+async function isOwned(directory: string): Promise<boolean> {
+  try {
+    const { pid, startTime } = JSON.parse(await readFile(join(directory, note), "utf8")) as {
+      pid: number;
+      startTime: number;
+    };
+    return startTimeOf(pid) === startTime;
+  } catch {
+    return false;
+  }
+}
+
+function processesNaming(directory: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => commandLineOf(pid).includes(`${directory}/`))
+    .map(Number);
+}
+
+function commandLineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    return ""; // gone
+  }
+}
