@@ -48,7 +48,8 @@ LABEL org.opencontainers.image.title="sidemount-demo" \
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3-flask gunicorn nginx-light \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/apt /var/log/*.log \
-    && useradd --system --uid 20000 --user-group --groups www-data --home-dir /srv/demo-app --shell /usr/sbin/nologin demo-user \
+    && groupadd --system --gid 20000 demo-user \
+    && useradd --system --uid 20000 --gid demo-user --groups www-data --home-dir /srv/demo-app --shell /usr/sbin/nologin demo-user \
     && mkdir -p /srv/demo-app/uploads /srv/serve
 COPY nginx/nginx.conf /etc/nginx/nginx.conf
 COPY demo-app /srv/demo-app

@@ -64,38 +64,50 @@ web() {
   nginx -e stderr -c /run/nginx.conf "$@"
 }
 
+# Port 5000 of this machine, as the kernel lists it: 0A is "listens".
+app_listens() {
+  grep -q ':1388 [0-9A-F:]* 0A ' /proc/net/tcp
+}
+
+is_running() {
+  kill -0 "$1" 2>/dev/null
+}
+
 stop() {
   asked=yes
   # Nobody new comes in; who is in gets an answer. When nginx has ended, the app is told to end.
-  web -s quit 2>/dev/null || kill "$app"
+  web -s quit 2>/dev/null || kill "$app" 2>/dev/null
 }
 
-# Runs until told to stop (0), or until one of the two ends by itself (1).
+# Runs both until told to stop (0), or until one of them ends by itself (1).
 serve() {
-  asked=
+  asked='' web=''
   sed "s|alias .*; # demo: uploads|alias $SERVE_FOLDER/;|" /etc/nginx/nginx.conf >/run/nginx.conf || exit 1
   cd /srv/demo-app || exit 1
   # What a visitor sends is set aside on the local disk while it arrives.
   export TMPDIR=/tmp HOME=/tmp PYTHONDONTWRITEBYTECODE=1
   (as_app gunicorn app:app --graceful-timeout 7 --worker-tmp-dir /dev/shm) &
   app=$!
-  {
-    web -g 'daemon off;'
-    kill "$app"
-  } 2>&1 &
-  web=$!
   trap stop TERM INT
-  while kill -0 "$app" 2>/dev/null; do wait "$app"; done
-  [ -z "$asked" ] || {
+  until app_listens || ! is_running "$app"; do sleep 0.1; done
+  if [ -z "$asked" ]; then
+    {
+      web -g 'daemon off;'
+      kill "$app"
+    } &
+    web=$!
+  fi
+  while is_running "$app"; do wait "$app"; done
+  if [ -n "$asked" ]; then
     wait
     exit 0
-  }
-  if kill -0 "$web" 2>/dev/null; then
-    echo "sidemount-demo: the app has ended; stopping." >&2
+  fi
+  if is_running "$web"; then
+    echo 'sidemount-demo: the app has ended; stopping.'
     web -s stop
     wait
   else
-    echo "sidemount-demo: nginx has ended; stopping." >&2
+    echo 'sidemount-demo: nginx has ended; stopping.'
   fi
   exit 1
 }
@@ -106,7 +118,7 @@ app)
   await_mounts
   serve 2>&1
   ;;
-serve)
+serve) # what `sidemount exec` runs
   serve
   ;;
 health)

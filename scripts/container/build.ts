@@ -5,10 +5,11 @@ import { promisify } from "node:util";
 import { projectDirectory } from "../demo/place.ts";
 import type { CallOptions, Docker } from "./docker.ts";
 import { imageName, labels, type Target } from "./names.ts";
-import { startNpmRelay } from "./npm-relay.ts";
 
 export interface Build {
   readonly target: Target;
+  /** Address of the npm registry. Another one makes the builder forget what it has. */
+  readonly registry: string;
   /** As it is called in the end. */
   readonly name?: string;
   readonly environment?: CallOptions["environment"];
@@ -17,26 +18,18 @@ export interface Build {
 
 /** Builds one target. Answers with what the build said; throws DockerFailed with it. */
 export async function buildImage(docker: Docker, build: Build): Promise<string> {
-  const { target, name = imageName(target), environment = {}, signal } = build;
-  const relay = await startNpmRelay();
-  try {
-    const settings = { NPM_CONFIG_REGISTRY: relay.url, ...(await proxies()) };
-    const outcome = await docker.ask(
-      [
-        "build",
-        "--network=host",
-        `--target=${target}`,
-        `--tag=${name}`,
-        ...labels(),
-        ...Object.entries(settings).map(([key, value]) => `--build-arg=${key}=${value}`),
-        projectDirectory,
-      ],
-      { environment, timeoutMs: 600_000, signal },
-    );
-    return outcome;
-  } finally {
-    await relay.close();
-  }
+  const { target, registry, name = imageName(target), environment = {}, signal } = build;
+  const settings = { NPM_CONFIG_REGISTRY: registry, ...(await proxies()) };
+  const args = [
+    "build",
+    "--network=host",
+    `--target=${target}`,
+    `--tag=${name}`,
+    ...labels(),
+    ...Object.entries(settings).map(([key, value]) => `--build-arg=${key}=${value}`),
+    projectDirectory,
+  ];
+  return await docker.ask(args, { environment, timeoutMs: 600_000, signal });
 }
 
 // Arguments of these names are known to every builder and kept out of the image and its history.

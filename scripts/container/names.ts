@@ -1,6 +1,7 @@
 // What everything made for one run of the container tests is called, so that it can be found and removed.
 
-export type Target = "sidecar" | "demo";
+/** Stages of the Dockerfile. */
+export type Target = "packages" | "sidecar" | "demo";
 
 const variable = "SIDEMOUNT_CONTAINER_RUN";
 

@@ -9,6 +9,7 @@ import { buildImage } from "./build.ts";
 import type { Docker } from "./docker.ts";
 import { openEngine, type Engine } from "./engine.ts";
 import { beginRun, label, runName } from "./names.ts";
+import { startNpmRelay, type NpmRelay } from "./npm-relay.ts";
 import { clearAbandoned, makeWorkplace, removeWorkplace } from "./workplace.ts";
 
 const say = (line: string) => console.log(line);
@@ -19,6 +20,7 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
   const workplace = await makeWorkplace();
   let engine: Engine | undefined;
   let base: BaseImage | undefined;
+  let registry: NpmRelay | undefined;
   try {
     engine = await timed(
       "Engine",
@@ -31,17 +33,18 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
       () => provideBaseImage(docker, workplace, signal),
       ({ about }) => about,
     );
-    for (const target of ["sidecar", "demo"] as const) {
-      await timed(
-        `Image ${target}`,
-        () => buildImage(docker, { target, signal }),
-        () => "built",
-      );
+    registry = await startNpmRelay();
+    const { url } = registry;
+    // The first is only so that it has a name by which it can be removed.
+    for (const target of ["packages", "sidecar", "demo"] as const) {
+      const build = () => buildImage(docker, { target, registry: url, signal });
+      await timed(`Image ${target}`, build, () => "built");
     }
-    return await runAva(args, docker, signal);
+    return await runAva(args, docker, url, signal);
   } finally {
     if (engine?.own) await engine.close();
     else if (engine) await removeOwn(engine.docker, base?.ours ?? false);
+    await registry?.close();
     await removeWorkplace(workplace);
   }
 }
@@ -57,7 +60,12 @@ async function timed<Result>(
   return result;
 }
 
-function runAva(args: readonly string[], docker: Docker, signal: AbortSignal): Promise<number> {
+function runAva(
+  args: readonly string[],
+  docker: Docker,
+  registry: string,
+  signal: AbortSignal,
+): Promise<number> {
   signal.throwIfAborted();
   const ava = join(projectDirectory, "node_modules", "ava", "entrypoints", "cli.mjs");
   const config = ["--config", join("sidecar", "test", "container.config.js")];
@@ -66,6 +74,7 @@ function runAva(args: readonly string[], docker: Docker, signal: AbortSignal): P
     env: {
       ...process.env,
       SIDEMOUNT_CONTAINER_DOCKER: docker.program,
+      SIDEMOUNT_CONTAINER_REGISTRY: registry,
       ...(docker.host !== undefined && { DOCKER_HOST: docker.host }),
     },
   });

@@ -5,14 +5,14 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Death, ExtraMount, Part, Stage, StagedProgram } from "../../../scripts/acceptance/stage.ts";
-import { imageName, labels } from "../../../scripts/container/names.ts";
+import { labels } from "../../../scripts/container/names.ts";
 import { isFuseMount, unmountWithin } from "../../../scripts/demo/mounts.ts";
 import { placeBelow, projectDirectory } from "../../../scripts/demo/place.ts";
 import { freePorts, type Ports } from "../../../scripts/demo/ports.ts";
 import { webService } from "../../../scripts/demo/services.ts";
 import { bucketName } from "../../../scripts/demo/stage.ts";
 import { Cleanups } from "../helpers/cleanups.ts";
-import { Container, docker, eventually, freshName, MOUNTING } from "./container.ts";
+import { Container, docker, eventually, freshName } from "./container.ts";
 import { sharedFolder } from "./shared-folder.ts";
 import { Site } from "./site.ts";
 
@@ -140,12 +140,9 @@ export class ContainerStage implements Stage {
     const base = join(this.folder, `mount-${this.#count}`);
     const directory = join(base, "folder");
     await mkdir(directory, { recursive: true });
-    const shared = ["--volume", `${this.folder}:${this.folder}:rshared`];
-    const container = await Container.run({
-      image: imageName("sidecar"),
-      flags: [...this.#site.flags, ...MOUNTING, ...shared],
-      args: ["mount", bucketName, directory, ...args],
-    });
+    const settings = this.#site.sidecar(["mount", bucketName, directory, ...args]);
+    const shared = `--volume=${this.folder}:${this.folder}:rshared`;
+    const container = await Container.run({ ...settings, flags: [...settings.flags!, shared] });
     const extra: ExtraMount = {
       directory,
       close: async () => {

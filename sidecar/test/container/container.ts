@@ -72,10 +72,9 @@ export class Container {
     return new Container(name);
   }
 
-  /** `docker run` with the words of a command line, which end in image and arguments. */
-  static async fromWords(words: readonly string[]): Promise<Container> {
-    const name = freshName("command");
-    await docker.ask(["run", "--detach", "--name", name, ...labels(), ...words]);
+  /** `docker run` with words that end in the image and its arguments. */
+  static async fromWords(name: string, words: readonly string[]): Promise<Container> {
+    await docker.ask(["run", "--detach", "--name", name, ...words]);
     return new Container(name);
   }
 

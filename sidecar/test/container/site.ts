@@ -1,11 +1,13 @@
 // A network with a bucket server in it, and demos on that bucket.
 
+import test from "ava";
+
 import { request } from "../../../scripts/acceptance/http.ts";
 import { freePorts } from "../../../scripts/demo/ports.ts";
 import { bucketName } from "../../../scripts/demo/stage.ts";
 import { bridgeOptions } from "../../../scripts/container/bridges.ts";
 import { imageName, labels } from "../../../scripts/container/names.ts";
-import type { Cleaning } from "../helpers/cleanups.ts";
+import { Cleanups, type Cleaning } from "../helpers/cleanups.ts";
 import { Container, docker, eventually, freshName, MOUNTING, type ContainerSettings } from "./container.ts";
 
 /** Where containers of a site find its bucket server. */
@@ -69,14 +71,24 @@ export class Site {
     return container;
   }
 
+  /** Starts a demo without waiting for anything. */
+  async start(settings: DemoSettings = {}): Promise<Demo> {
+    const port = settings.port ?? (await freePorts()).web;
+    const publish = `--publish=127.0.0.1:${port}:80`;
+    const container = await this.attempt({ ...settings, flags: [publish, ...(settings.flags ?? [])] });
+    return { container, publicUrl: `http://localhost:${port}` };
+  }
+
   /** Starts a demo. Resolves when it serves. */
   async demo(settings: DemoSettings = {}): Promise<Demo> {
-    const port = settings.port ?? (await freePorts()).web;
-    const publish = ["--publish", `127.0.0.1:${port}:80`];
-    const container = await this.attempt({ ...settings, flags: [...publish, ...(settings.flags ?? [])] });
-    const publicUrl = `http://localhost:${port}`;
-    await answers(`${publicUrl}/`, container);
-    return { container, publicUrl };
+    const demo = await this.start(settings);
+    await answers(`${demo.publicUrl}/`, demo.container);
+    return demo;
+  }
+
+  /** The settings of a container with the sidecar alone, for this site's bucket. */
+  sidecar(args: readonly string[]): ContainerSettings {
+    return { image: imageName("sidecar"), flags: [...this.flags, ...MOUNTING], args };
   }
 
   /** The settings of a container with the demo on this site's bucket. */
@@ -108,4 +120,15 @@ export async function answers(url: string, container: Container): Promise<void> 
     const { stdout, stderr } = container.logs();
     throw new Error(`${container.name} is ${Status} (${ExitCode}): ${(stdout + stderr).slice(-2000)}`);
   });
+}
+
+/** One site for all tests of a file. */
+export function siteOfFile(): () => Site {
+  const cleanups = new Cleanups();
+  let site: Site | undefined;
+  test.before("a bucket server starts", async () => {
+    site = await Site.open(cleanups);
+  });
+  test.after.always("nothing of it is left", () => cleanups.run());
+  return () => site!;
 }
