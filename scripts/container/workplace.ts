@@ -1,18 +1,23 @@
 // The temporary folder of one run, with a note of whose it is: what a run that was killed left is put away by
 // the next one.
 
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { readFileSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unmountWithin } from "../demo/mounts.ts";
+import { openToAll } from "../demo/place.ts";
 import { killAll, processTree, startTimeOf } from "../demo/processes.ts";
 
 const prefix = "sidemount-container-";
 const note = "owner.json";
+const variable = "SIDEMOUNT_CONTAINER_WORKPLACE";
 
+/** Makes it, for this process and those it starts from now on. Every user may pass through, as apps must. */
 export async function makeWorkplace(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), prefix));
+  const directory = await mkdtemp(join(await parent(), prefix));
+  await chmod(directory, 0o711);
+  process.env[variable] = directory;
   await writeFile(
     join(directory, note),
     JSON.stringify({ pid: process.pid, startTime: startTimeOf(process.pid) }),
@@ -20,11 +25,22 @@ export async function makeWorkplace(): Promise<string> {
   return directory;
 }
 
+export function workplace(): string {
+  const directory = process.env[variable];
+  if (directory === undefined) throw new Error("These tests are started by npm run test:container");
+  return directory;
+}
+
+async function parent(): Promise<string> {
+  return (await openToAll(tmpdir())) ? tmpdir() : "/run";
+}
+
 /** Removes the workplaces of runs that are over, with every process and mount in them. */
 export async function clearAbandoned(say: (line: string) => void): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
+  const above = await parent();
+  for (const name of await readdir(above)) {
     if (!name.startsWith(prefix)) continue;
-    const directory = join(tmpdir(), name);
+    const directory = join(above, name);
     if (await isOwned(directory)) continue;
     // An engine, its containerd, and what holds each container: all name the folder they work in.
     for (let tries = 0; tries < 5; tries += 1) {

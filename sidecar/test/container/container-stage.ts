@@ -74,13 +74,13 @@ export class ContainerStage implements Stage {
   }
 
   service(name: Part): StagedProgram {
-    const container = name === "bucket" ? this.#site.bucket : this.#demo!;
+    const container = name === "bucket" ? this.#site.bucket : this.#demo;
     const said = () => {
-      const { stdout, stderr } = container.logs();
+      const { stdout, stderr } = container?.logs() ?? { stdout: "", stderr: "" };
       const lines = (stdout + stderr).trimEnd().split("\n");
       return (name === "mount" ? lines.filter((line) => !notJson.test(line)) : lines).join("\n");
     };
-    return { said, kill: () => container.kill() };
+    return { said, kill: async () => container?.kill() };
   }
 
   /** A new container in place of the last one. What that one kept in its state volume is there. */
@@ -119,19 +119,20 @@ export class ContainerStage implements Stage {
       await this.#site.bucketAnswers();
     }
     const wanted = names.some((name) => name !== "bucket");
-    if (wanted && (await this.#demo!.state()).Status !== "running") await this.#start();
+    if (wanted && (await this.#demo?.state())?.Status !== "running") await this.#start();
   }
 
   async killEverything(): Promise<void> {
-    await Promise.all([this.#demo!.kill(), this.#site.bucket.kill()]);
+    await Promise.all([this.#demo?.kill(), this.#site.bucket.kill()]);
   }
 
   async killMount(): Promise<void> {
-    await this.#demo!.kill();
+    await this.#demo?.kill();
   }
 
   async wipeState(): Promise<void> {
-    await this.#demo!.remove();
+    await this.#demo?.remove();
+    this.#demo = undefined;
     await docker.ask(["volume", "rm", this.#state]);
   }
 
@@ -193,9 +194,13 @@ export class ContainerStage implements Stage {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#extras].map((extra) => extra.close()));
-    const code = await this.#demo?.stop();
-    await this.#cleanups.run();
+    let code: number | undefined;
+    try {
+      await Promise.all([...this.#extras].map((extra) => extra.close()));
+      code = await this.#demo?.stop();
+    } finally {
+      await this.#cleanups.run();
+    }
     if (code !== 0) throw new Error(`the demo container ended with status ${code} when it was stopped`);
   }
 }

@@ -1,18 +1,16 @@
 // A folder of this machine in which mounts made by one container are seen by others and by us.
 
 import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { run } from "../../../scripts/acceptance/programs.ts";
 import { unmountWithin } from "../../../scripts/demo/mounts.ts";
-import { openToAll } from "../../../scripts/demo/place.ts";
+import { workplace } from "../../../scripts/container/workplace.ts";
 import type { Cleaning } from "../helpers/cleanups.ts";
 
 /** Makes one, gone at the end with all that is mounted in it. Answers with its path. */
 export async function sharedFolder(cleaning: Cleaning): Promise<string> {
-  const parent = (await openToAll(tmpdir())) ? tmpdir() : "/run";
-  const directory = await mkdtemp(join(parent, "sidemount-shared-"));
+  const directory = await mkdtemp(join(workplace(), "shared-"));
   await chmod(directory, 0o755);
   cleaning.teardown(async () => {
     await unmountWithin(directory);
