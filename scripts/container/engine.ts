@@ -2,14 +2,14 @@
 // a person's own Docker and leaves nothing behind.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { unmountWithin } from "../demo/mounts.ts";
 import { killAll, processTree } from "../demo/processes.ts";
 import { letBridgesThrough } from "./bridges.ts";
 import { Docker } from "./docker.ts";
+import { removeFolder } from "./workplace.ts";
 
 export interface Engine {
   readonly docker: Docker;
@@ -88,7 +88,8 @@ async function startEngine(
   const docker = new Docker(ownClient, `unix://${socket}`);
   const closeBridges = await letBridgesThrough();
   const end = once(async () => {
-    await stopEngine(child, docker, directory, name);
+    await stopEngine(child, docker);
+    await removeFolder(directory, name);
     await closeBridges();
   });
   const about = await ready(child, docker, signal).catch(async (error: unknown) => {
@@ -114,12 +115,7 @@ async function ready(child: ChildProcess, docker: Docker, signal: AbortSignal): 
   return undefined;
 }
 
-async function stopEngine(
-  child: ChildProcess,
-  docker: Docker,
-  directory: string,
-  name: string,
-): Promise<void> {
+async function stopEngine(child: ChildProcess, docker: Docker): Promise<void> {
   if (child.pid !== undefined && child.exitCode === null) {
     const containers = (await docker.call(["ps", "--all", "--quiet"])).stdout.split("\n").filter(Boolean);
     if (containers.length > 0) await docker.call(["rm", "--force", "--volumes", ...containers]);
@@ -131,29 +127,6 @@ async function stopEngine(
     child.kill("SIGTERM");
     await Promise.race([ended, sleep(20_000)]);
     killAll([...new Set([...tree, ...processTree(child.pid)])]);
-  }
-  await removeEngineFolder(directory, name);
-}
-
-/** Takes away what an engine leaves once its processes are gone. */
-async function removeEngineFolder(directory: string, name: string): Promise<void> {
-  await unmountWithin(directory);
-  await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-  for (const hierarchy of ["", ...(existsSync("/sys/fs/cgroup") ? readdirSync("/sys/fs/cgroup") : [])]) {
-    removeEmptyFolders(join("/sys/fs/cgroup", hierarchy, name));
-  }
-}
-
-/** Control groups are folders; the files in them are the kernel's and go with them. */
-function removeEmptyFolders(directory: string): void {
-  if (!existsSync(directory)) return;
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeEmptyFolders(join(directory, entry.name));
-  }
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Somebody is still in it; it costs nothing.
   }
 }
 

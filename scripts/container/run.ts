@@ -42,10 +42,16 @@ async function main(args: readonly string[], signal: AbortSignal): Promise<numbe
     }
     return await runAva(args, docker, url, signal);
   } finally {
-    if (engine?.own) await engine.close();
-    else if (engine) await removeOwn(engine.docker, base?.ours ?? false);
-    await registry?.close();
-    await removeWorkplace(workplace);
+    await timed(
+      "Cleaning up",
+      async () => {
+        if (engine?.own) await engine.close();
+        else if (engine) await removeOwn(engine.docker, base?.ours ?? false);
+        await registry?.close();
+        await removeWorkplace(workplace);
+      },
+      () => "nothing is left",
+    );
   }
 }
 

@@ -2,9 +2,9 @@
 // the next one.
 
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { unmountWithin } from "../demo/mounts.ts";
 import { openToAll } from "../demo/place.ts";
 import { killAll, processTree, startTimeOf } from "../demo/processes.ts";
@@ -54,8 +54,31 @@ export async function clearAbandoned(say: (line: string) => void): Promise<void>
 }
 
 export async function removeWorkplace(directory: string): Promise<void> {
+  await removeFolder(directory, basename(directory));
+}
+
+/** Removes a folder with what is mounted in it, and the control groups of that name. Their processes are gone. */
+export async function removeFolder(directory: string, controlGroup: string): Promise<void> {
   await unmountWithin(directory);
   await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  const root = "/sys/fs/cgroup";
+  // Of the first version there is a tree for each controller, of the second one tree.
+  for (const tree of ["", ...(existsSync(root) ? readdirSync(root) : [])]) {
+    removeEmptyFolders(join(root, tree, controlGroup));
+  }
+}
+
+/** Control groups are folders; the files in them are the kernel's and go with them. */
+function removeEmptyFolders(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeEmptyFolders(join(directory, entry.name));
+  }
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody is still in it; it costs nothing.
+  }
 }
 
 async function isOwned(directory: string): Promise<boolean> {
