@@ -64,18 +64,15 @@ async function makeStandIn(workplace: string, signal: AbortSignal): Promise<stri
   await symlink("../lib/node_modules/npm/bin/npm-cli.js", join(programs, "npm"));
 
   const archive = join(workplace, "base.tar");
-  const options = ["--variant=minbase", ...unwanted.map((each) => `--dpkgopt=${each}`)];
+  const options = ["--quiet", "--variant=minbase", ...unwanted.map((each) => `--dpkgopt=${each}`)];
   const lean = ['--aptopt=APT::Install-Recommends "false"', "--customize-hook=rm -rf $1/var/lib/apt/lists"];
-  const hook = `--customize-hook=sync-in ${addition} /`;
-  const made = run(
-    "mmdebstrap",
-    ["--quiet", ...options, ...lean, hook, release, archive, ...(await mirrors())],
-    {
-      signal,
-    },
-  );
+  const made = run("mmdebstrap", [...options, ...lean, release, archive, ...(await mirrors())], { signal });
   made.child.stdin?.end();
   await made;
+  // Without the folders above, which are there: an archive that names one twice is not imported.
+  const members = ["bin/node", "bin/npm", "lib/node_modules"].map((name) => `./usr/local/${name}`);
+  const owned = ["--owner=0", "--group=0", "--directory", addition];
+  await run("tar", ["--append", "--file", archive, ...owned, ...members], { signal });
   await rm(addition, { recursive: true });
   return archive;
 }
