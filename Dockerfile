@@ -60,11 +60,8 @@ RUN apt-get update \
 COPY nginx/nginx.conf /etc/nginx/nginx.conf
 COPY demo-app /srv/demo-app
 COPY entrypoint.sh /entrypoint.sh
-# Where the app keeps its files, and where nginx finds them.
-ENV FLASK_UPLOAD_FOLDER=/srv/demo-app/uploads
-ENV SERVE_FOLDER=/srv/demo-app/uploads
-# Objects put there by others belong to the app, and nginx may read them.
-ENV SIDEMOUNT_UID=demo-user SIDEMOUNT_GID=www-data SIDEMOUNT_FILE_MODE=0664 SIDEMOUNT_DIR_MODE=0775
+# Where the app keeps its files, and where nginx finds them: a second, read-only face of the bucket.
+ENV FLASK_UPLOAD_FOLDER=/srv/demo-app/uploads SERVE_FOLDER=/srv/serve
 # One process of the app handles one request at a time. What an upload sends is set aside on the local disk.
 ENV GUNICORN_CMD_ARGS="--bind 127.0.0.1:5000 --workers 2"
 EXPOSE 80

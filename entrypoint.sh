@@ -6,7 +6,7 @@
 #     entrypoint.sh app           runs both over a folder that another container mounts
 #     entrypoint.sh health        says whether all of it works, for HEALTHCHECK
 #
-# FLASK_UPLOAD_FOLDER is the app's folder, SERVE_FOLDER the one nginx reads.
+# FLASK_UPLOAD_FOLDER is the app's folder, SERVE_FOLDER the one nginx reads: another mount of the bucket, or the same.
 set -u
 
 # How long `app` waits for the other container.
@@ -43,13 +43,14 @@ as_app() {
   exec setpriv --reuid demo-user --regid demo-user --init-groups --no-new-privs "$@"
 }
 
-# An ordinary folder would take what visitors upload while the mount is away, and hide it afterwards.
+# Where the app may enter while nothing is mounted, files would be said to be gone; where it may write, they would be
+# taken and hidden afterwards.
 await_mounts() {
   for folder in "$FLASK_UPLOAD_FOLDER" "$SERVE_FOLDER"; do
     waited=0
     until reason=$(sidemount-live "$folder"); do
-      if (as_app test -w "$folder") && ! mountpoint -q "$folder"; then
-        fail 1 "The app could write into $folder while nothing is mounted there; make it a folder of root: chmod 755."
+      if ! mountpoint -q "$folder" && (as_app test -w "$folder"); then
+        fail 1 "The app could write into $folder while nothing is mounted there: make it a folder of root, with chmod 700."
       fi
       [ "$waited" -ne 0 ] || echo "sidemount-demo: $reason; waiting up to $MOUNT_WAIT_SECONDS s for it." >&2
       [ "$waited" -lt "$MOUNT_WAIT_SECONDS" ] ||
@@ -122,7 +123,7 @@ serve) # what `sidemount exec` runs
   serve
   ;;
 health)
-  sidemount-live "$FLASK_UPLOAD_FOLDER" || exit 1
+  sidemount-live "$FLASK_UPLOAD_FOLDER" "$SERVE_FOLDER" || exit 1
   # Answered by the app without touching its files. nginx.conf does not log it.
   # shellcheck disable=SC2016 # these are JavaScript's
   exec node -e '
@@ -134,6 +135,7 @@ health)
 *)
   check_bucket
   check_folders
+  [ "$SERVE_FOLDER" = "$FLASK_UPLOAD_FOLDER" ] || set -- --serve "$SERVE_FOLDER" "$@"
   # All logs are one stream, as containers are expected to have.
   exec sidemount exec "$FLASK_UPLOAD_FOLDER" "$@" -- "$0" serve 2>&1
   ;;

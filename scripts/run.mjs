@@ -4,13 +4,15 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runToEnd } from "./run/child.mjs";
-import { projectDirectory, projectNode, setUp, SetupError } from "./run/setup.mjs";
-import { runContainerTests, runTests } from "./run/tests.mjs";
+import { SetupError } from "./run/quietly.mjs";
+import { projectDirectory, projectNode, setUp } from "./run/setup.mjs";
+import { runContainerTests, runDeployTests, runTests } from "./run/tests.mjs";
 
 const commands = {
   demo: (args) => runToEnd(projectNode, [join("scripts", "demo.ts"), ...args]),
   test: runTests,
   "test:container": runContainerTests,
+  "test:deploy": runDeployTests,
   bench: (args) => runToEnd(projectNode, [join("sidecar", "bench", "run.ts"), ...args]),
 };
 

@@ -13,7 +13,7 @@ import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
 import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
-import { DEVICE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { DEVICE_DESCRIPTOR, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
 import { superviseMount } from "./supervisor/supervise.ts";
 import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
@@ -135,7 +135,8 @@ class Worker {
   #options: MountOptions | undefined;
   #log: Log = createLog("info");
   #assembled: Assembled | undefined;
-  #channel: DeviceChannel | undefined;
+  /** The app's mount and, if asked for, the serve mount. */
+  #channels: DeviceChannel[] = [];
 
   constructor() {
     const handle = (name: string, work: () => Promise<void>): void => {
@@ -162,21 +163,29 @@ class Worker {
   }
 
   async #serve(): Promise<void> {
-    const { passthrough, stateDirectory } = this.#options as MountOptions;
-    this.#channel = serveDevice({
+    const { passthrough, stateDirectory, serveDirectory } = this.#options as MountOptions;
+    const { fileSystem } = this.#assembled as Assembled;
+    if (serveDirectory !== undefined) {
+      const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
+      const log = this.#log.child({ mount: "serve" });
+      this.#channels.push(serveDevice({ ...readers, passthrough: "off", log }));
+    }
+    const channel = serveDevice({
       descriptor: DEVICE_DESCRIPTOR,
-      fileSystem: (this.#assembled as Assembled).fileSystem,
+      fileSystem,
       passthrough,
       backingFolder: stateDirectory,
       log: this.#log,
     });
-    this.#link.serving(await this.#channel.started);
+    this.#channels.unshift(channel);
+    await Promise.all(this.#channels.map(({ started }) => started));
+    this.#link.serving(await channel.started);
   }
 
   /** Refuses new writers, lets the others finish, sends what is owed. */
   async #stop(timeoutMs: number): Promise<void> {
     const owed = (await this.#assembled?.fileSystem.drain(timeoutMs)) ?? 0;
-    await this.#channel?.stopNotifications();
+    await Promise.all(this.#channels.map((channel) => channel.stopNotifications()));
     this.#link.drained(owed);
   }
 
@@ -190,7 +199,8 @@ class Worker {
     if (this.#assembled !== undefined) {
       this.#log.error("the supervisor is gone; finishing uploads and unmounting");
       await this.#stop(this.#options?.drainTimeoutMs ?? 0);
-      if (this.#options !== undefined) await detachServed(this.#options.directory);
+      const { serveDirectory, directory } = this.#options as MountOptions;
+      for (const each of [serveDirectory, directory]) if (each !== undefined) await detachServed(each);
     }
     await this.#end();
   }

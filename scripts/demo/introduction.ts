@@ -1,6 +1,7 @@
 // What a person reads when the demo is up.
 
 import { relative } from "node:path";
+import { serveDirectory } from "./place.ts";
 import { bucketName, type Stage } from "./stage.ts";
 
 export function introduction(stage: Stage): string {
@@ -14,6 +15,7 @@ export function introduction(stage: Stage): string {
   return `
   App       ${stage.publicUrl}
   Its files ${near(stage.uploads)}/   an ordinary folder to the app; the bucket, mounted
+  For nginx ${near(serveDirectory(place))}/   the same once more, for reading only, at the speed of the disk
   Bucket    ${objects}   kept in ${near(place.bucket)}/
   Logs      ${near(place.logs)}/   bucket.log  mount.log  app.log  nginx.log
 

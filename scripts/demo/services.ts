@@ -10,8 +10,8 @@ import {
   logFile,
   pidFile,
   projectDirectory,
+  serveDirectory,
   temporaryDirectory,
-  uploadsDirectory,
   type Place,
 } from "./place.ts";
 import type { Ports } from "./ports.ts";
@@ -99,7 +99,7 @@ export function appService({ place, ports }: ServiceSettings): Service {
 export function webService(
   { place, ports, address }: ServiceSettings,
   name = "nginx",
-  uploads = uploadsDirectory(place),
+  uploads = serveDirectory(place),
 ): Service {
   const directory = join(place.run, "nginx", name);
   const file = join(directory, "nginx.conf");

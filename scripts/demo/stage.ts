@@ -12,6 +12,7 @@ import {
   openToAll,
   placeBelow,
   projectDirectory,
+  serveDirectory,
   uploadsDirectory,
   type Place,
 } from "./place.ts";
@@ -47,7 +48,12 @@ export class Stage implements ActedOn {
     this.#settings = { ...options, bucketName };
     this.#services = {
       bucket: bucketService(this.#settings),
-      mount: mountService(this.#settings, "mount", this.uploads, ["--state-dir", this.#state]),
+      mount: mountService(this.#settings, "mount", this.uploads, [
+        "--state-dir",
+        this.#state,
+        "--serve",
+        serveDirectory(options.place),
+      ]),
       app: appService(this.#settings),
       web: webService(this.#settings),
     };
@@ -130,13 +136,18 @@ export class Stage implements ActedOn {
   /** Pulls the plug: nothing gets to finish anything. The dead mount is taken away, as a restart would do. */
   async killEverything(): Promise<void> {
     await Promise.all(Object.values(this.#services).map((service) => service.kill()));
-    await unmountWithin(this.uploads);
+    await this.#takeAwayDeadMounts();
   }
 
   /** Kills the mount alone. */
   async killMount(): Promise<void> {
     await this.#services.mount.kill();
+    await this.#takeAwayDeadMounts();
+  }
+
+  async #takeAwayDeadMounts(): Promise<void> {
     await unmountWithin(this.uploads);
+    await unmountWithin(serveDirectory(this.options.place));
   }
 
   /** Forgets all the mount knows locally, as a new machine would. It must not be running. */

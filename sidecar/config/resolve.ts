@@ -53,9 +53,15 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
     endpoint: given ?? endpointOf(environment),
   };
   const stateDirectory = values.stateDirectory ?? defaultStateDirectory(where);
-  refuseOverlap(directory, stateDirectory);
+  const { serveDirectory, ...others } = values;
+  refuseOverlap(["The state folder", stateDirectory], ["the mount point", directory], "--state-dir");
+  if (serveDirectory !== undefined) {
+    refuseOverlap(["The folder to serve", serveDirectory], ["the mount point", directory], "--serve");
+    refuseOverlap(["The folder to serve", serveDirectory], ["the state folder", stateDirectory], "--serve");
+  }
   return {
-    ...values,
+    ...others,
+    ...(serveDirectory === undefined ? {} : { serveDirectory }),
     ...where,
     stateDirectory,
     uid: values.uid ?? machine.uid,
@@ -84,7 +90,7 @@ function readOperands(operands: readonly string[], environment: Environment, mac
 }
 
 // Values whose default depends on other things stay undefined here.
-type Computed = "endpoint" | "stateDirectory" | "uid" | "gid";
+type Computed = "endpoint" | "stateDirectory" | "serveDirectory" | "uid" | "gid";
 type Read = Omit<OptionValues, Computed> & { [Key in Computed]: OptionValues[Key] | undefined };
 
 function readValues(typed: Typed, environment: Environment, machine: Machine): Read {
@@ -126,14 +132,19 @@ function defaultStateDirectory(where: { endpoint: string; bucket: string; prefix
   return `/var/lib/sidemount/${where.bucket}-${identity.digest("hex").slice(0, 12)}`;
 }
 
-// Copies under the mount would be files of the bucket, and reading one would need the other.
-function refuseOverlap(directory: string, stateDirectory: string): void {
+// Copies under the mount would be files of the bucket, and reading one would need the other; of two mounts one within
+// the other, one would hide the other.
+function refuseOverlap(
+  one: readonly [string, string],
+  other: readonly [string, string],
+  option: string,
+): void {
   const below = (child: string, parent: string) =>
     `${child}/`.startsWith(parent === "/" ? "/" : `${parent}/`);
-  if (below(stateDirectory, directory) || below(directory, stateDirectory)) {
+  if (below(one[1], other[1]) || below(other[1], one[1])) {
     throw new UsageError(
-      `The state folder ${stateDirectory} and the mount point ${directory} lie within each other.`,
-      "Choose another place with --state-dir.",
+      `${one.join(" ")} and ${other.join(" ")} lie within each other.`,
+      `Choose another place with ${option}.`,
     );
   }
 }

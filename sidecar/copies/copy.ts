@@ -41,6 +41,8 @@ export class Copy {
   versionEnd: number;
   /** Changed by us on behalf of a program since the last successful upload. */
   dirty = false;
+  /** Somebody may still write to it through a mapping that outlives its descriptor, until a lease says no (RULES 1). */
+  mayBeMapped = false;
   /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
   promised = false;
   /** State of the file at the last moment it was known to equal what was uploaded or fetched. */

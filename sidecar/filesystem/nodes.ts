@@ -82,6 +82,10 @@ export class FileNode extends NodeBase {
   readonly unsure = new Set<string>();
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
+  /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
+  borrowers = 0;
+  /** Never uploaded, and given the name of a file the bucket still has until then: what the bucket shows. */
+  replacing: FileNode | undefined;
   /** Waiting for the last handle to go. */
   readonly whenClosed: (() => void)[] = [];
   /** What was last uploaded, until the copy is known to have come to rest. */

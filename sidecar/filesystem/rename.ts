@@ -11,8 +11,9 @@ import type { RenameFlag } from "./filesystem.ts";
 import { checkNewName } from "./names.ts";
 import { isDirectory, isFile, movesEnded, type DirectoryNode, type Node, type ObjectNode } from "./nodes.ts";
 import type { Namespace } from "./namespace.ts";
-import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
+import { FETCH_WHOLE_BYTES } from "./open-files.ts";
 import type { Patcher } from "./patch.ts";
+import type { Resting } from "./resting.ts";
 
 /** Another writer keeps replacing the destination: after this many tries it is trouble. */
 const MOVE_ATTEMPTS = 8;
@@ -28,17 +29,17 @@ export class FileRenamer {
   readonly #context: Context;
   readonly #explorer: Explorer;
   readonly #namespace: Namespace;
-  readonly #openFiles: OpenFiles;
+  readonly #resting: Resting;
   readonly #patcher: Patcher;
 
   constructor(
     context: Context,
-    parts: { explorer: Explorer; namespace: Namespace; openFiles: OpenFiles; patcher: Patcher },
+    parts: { explorer: Explorer; namespace: Namespace; resting: Resting; patcher: Patcher },
   ) {
     this.#context = context;
     this.#explorer = parts.explorer;
     this.#namespace = parts.namespace;
-    this.#openFiles = parts.openFiles;
+    this.#resting = parts.resting;
     this.#patcher = parts.patcher;
   }
 
@@ -77,7 +78,14 @@ export class FileRenamer {
     await this.#namespace.keepFolder(parent, node);
     const replaced = target?.version?.generation ?? to.parent.postponed.get(to.name)?.version?.generation;
     if (node.version !== undefined) await this.#moveObject(node, target, to, flag, replaced ?? "absent");
-    else if (isFile(node)) node.replaces = replaced;
+    else if (isFile(node)) {
+      node.replaces = replaced;
+      node.replacing = isFile(target)
+        ? target.version === undefined
+          ? target.replacing
+          : target
+        : undefined;
+    }
     if (target !== undefined) this.#displace(target);
     to.parent.postponed.delete(to.name);
     tree.move(node, to.parent, to.name);
@@ -102,6 +110,7 @@ export class FileRenamer {
     const moved = await this.#moveUntilSettled(node, version, destination, flag, expected);
     if (node.patchOwed) await owed.patchDone(version.name);
     tree.confirmOwn(node, moved.value, moved.dateMs);
+    if (isFile(node)) this.#context.witness().renamed(node);
     if (isFile(node) && node.copy !== undefined) {
       node.copy.version = moved.value;
       store.renamed(node.copy, moved.value);
@@ -163,6 +172,6 @@ export class FileRenamer {
 
   #displace(target: ObjectNode): void {
     this.#context.tree.detach(target);
-    if (isFile(target)) this.#openFiles.restSoon(target);
+    if (isFile(target)) this.#resting.soon(target);
   }
 }

@@ -117,9 +117,10 @@ export class Saver {
     }
     if (parent === undefined) return;
     const object = tree.objectName(node);
-    node.copy = undefined;
     node.fetcher?.stop();
-    node.fetcher = undefined;
+    const before = this.#context.witness().giveBack(node);
+    node.copy = before?.copy;
+    node.fetcher = before?.fetcher;
     node.lastSummed = undefined;
     node.contentSerial += 1;
     if (version === undefined) tree.detach(node);
@@ -223,8 +224,10 @@ export class Saver {
     node.replaces = undefined;
     node.exclusive = false;
     node.unsure.clear();
+    node.replacing = undefined;
     const { stamp, size, crc32c, rested } = snapshot;
     node.lastSummed = { stamp, size, crc32c, rested };
+    this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
     node.copy?.settle(value, snapshot.stamp);
     if (node.copy !== undefined) store.uploaded(node.copy, value.name);

@@ -25,8 +25,10 @@ export interface TreeOptions {
   /** A name the kernel may remember now stands for something else, or nothing. */
   readonly entryChanged: (parent: DirectoryNode, name: string) => void;
   readonly attributesChanged: (node: Node) => void;
-  /** A file lost its name to a newer version, or its object is gone. */
-  readonly replaced: (node: FileNode) => void;
+  /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
+  readonly placeChanged: (parent: DirectoryNode, name: string) => void;
+  /** A file lost its name in this folder to a newer version, or its object is gone. */
+  readonly replaced: (node: FileNode, from: DirectoryNode) => void;
 }
 
 export class Tree {
@@ -84,7 +86,8 @@ export class Tree {
 
   /** A folder gained or lost a name: its times move, as on any disk. */
   touch(directory: DirectoryNode): void {
-    this.#stampModified(directory);
+    const now = this.#options.wallNs();
+    Object.assign(directory, { modifyTimeNs: now, changeTimeNs: now });
   }
 
   /** Notes that a question is about to be asked; end it when the answer was taken in. */
@@ -216,6 +219,7 @@ export class Tree {
     if (parent.children.get(node.name) === node) parent.children.delete(node.name);
     node.parent = undefined;
     node.changeTimeNs = this.#options.wallNs();
+    this.#options.placeChanged(parent, node.name);
     this.#forgetIfUnused(node);
   }
 
@@ -223,11 +227,14 @@ export class Tree {
   move(node: Node, parent: DirectoryNode, name: string): void {
     const there = parent.children.get(name);
     if (there !== undefined && there !== node) this.#detachForeign(parent, there);
-    if (node.parent?.children.get(node.name) === node) node.parent.children.delete(node.name);
+    const before = { parent: node.parent, name: node.name };
+    if (before.parent?.children.get(before.name) === node) before.parent.children.delete(before.name);
     node.parent = parent;
     node.name = name;
     node.changeTimeNs = this.#options.wallNs();
     parent.children.set(name, node);
+    if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name);
+    this.#options.placeChanged(parent, name);
   }
 
   /** What an upload or a move made of a node: the name now stands for this version, confirmed just now. */
@@ -263,10 +270,10 @@ export class Tree {
     const { name } = node;
     const known = node.lookupCount > 0;
     this.detach(node);
-    this.#stampModified(directory);
+    this.touch(directory);
     if (isFile(node)) {
       node.supplanted = true;
-      this.#options.replaced(node);
+      this.#options.replaced(node, directory);
     }
     if (known) this.#options.entryChanged(directory, name);
   }
@@ -304,11 +311,6 @@ export class Tree {
   #stampNow(node: Node): void {
     const now = this.#options.wallNs();
     Object.assign(node, { modifyTimeNs: now, accessTimeNs: now, changeTimeNs: now });
-  }
-
-  #stampModified(directory: DirectoryNode): void {
-    const now = this.#options.wallNs();
-    Object.assign(directory, { modifyTimeNs: now, changeTimeNs: now });
   }
 
   #newInode(): InodeId {

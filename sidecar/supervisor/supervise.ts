@@ -3,16 +3,13 @@
 // It never touches data. What can fail or hang is in the worker; while this process holds the device, the mount
 // survives the worker's death.
 
-import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { MountOptions } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
-import { prepareMountPoint } from "./mount-point.ts";
-import { codeOf, MountRefused } from "./mount-refused.ts";
-import { detachServed, mountBoth, removeUnderlay, unmountServed } from "./mount-stack.ts";
-import { forgetSupervisor, noteSupervisor } from "./run-file.ts";
+import { MountRefused } from "./mount-refused.ts";
+import { OwnedMount } from "./owned-mount.ts";
 import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
 
 // What the worker gets beyond its own time limit before it counts as stuck.
@@ -64,9 +61,8 @@ class Supervision {
   #stopping = false;
   #lost = false;
   #worker: WorkerProcess | undefined;
-  #device: number | undefined;
-  /** Where it is mounted, without links; undefined while nothing is. */
-  #mounted: string | undefined;
+  /** The app's mount and, if asked for, the serve mount. */
+  readonly #mounts: OwnedMount[] = [];
 
   constructor(options: SuperviseOptions) {
     this.#options = options;
@@ -102,7 +98,7 @@ class Supervision {
   async #logUnexpectedEnd(): Promise<void> {
     const end = await this.#worker?.ended;
     this.#log.error(
-      { how: end && describeEnd(end), directory: this.#mounted },
+      { how: end && describeEnd(end), directory: this.#mounts[0]?.directory },
       "the worker ended unexpectedly; the folder stays empty and read-only until the next start, or `sidemount unmount`",
     );
   }
@@ -123,17 +119,21 @@ class Supervision {
   async #start(): Promise<void> {
     const { mountOptions, workerCommand, workerEnvironment } = this.#options;
     checkPrivileges();
-    const directory = await this.#unlessStopped(prepareMountPoint(mountOptions.directory, this.#log));
-    this.#device = openDevice();
-    const worker = new WorkerProcess(workerCommand, workerEnvironment, this.#device);
+    await this.#unlessStopped(this.#prepareMounts());
+    const [{ directory }, serve] = this.#mounts as [OwnedMount, OwnedMount | undefined];
+    const devices = this.#mounts.map(({ device }) => device);
+    const worker = new WorkerProcess(workerCommand, workerEnvironment, devices);
     this.#worker = worker;
-    worker.send({ type: "start", options: { ...mountOptions, directory } }); // the path without links
+    const serveDirectory = serve?.directory;
+    const real = { directory, ...(serveDirectory === undefined ? {} : { serveDirectory }) }; // paths without links
+    worker.send({ type: "start", options: { ...mountOptions, ...real } });
     await this.#unlessStopped(worker.expect("ready"));
-    await this.#mount(directory, this.#device);
+    for (const mount of this.#mounts) await mount.mount();
     worker.send({ type: "mounted" });
     const serving = await this.#unlessStopped(worker.expect("serving"));
     const { passthrough, reasonNot, protocolMinor } = serving;
-    this.#log.info({ directory, passthrough, reasonNot, protocol: `7.${protocolMinor}` }, "mounted");
+    const protocol = `7.${protocolMinor}`;
+    this.#log.info({ directory, serveDirectory, passthrough, reasonNot, protocol }, "mounted");
   }
 
   async #unlessStopped<Result>(work: Promise<Result>): Promise<Result> {
@@ -141,34 +141,29 @@ class Supervision {
     return Promise.race([work, stopped]);
   }
 
-  async #mount(directory: string, device: number): Promise<void> {
-    const { bucket, prefix, readOnly, allowOther } = this.#options.mountOptions;
+  async #prepareMounts(): Promise<void> {
+    const { bucket, prefix, readOnly, allowOther, directory, serveDirectory } = this.#options.mountOptions;
     const source = `sidemount:${prefix === "" ? bucket : `${bucket}/${prefix.replace(/\/$/, "")}`}`;
-    await mountBoth(device, { directory, source, readOnly, allowOther });
-    this.#mounted = directory;
-    try {
-      noteSupervisor(directory);
-    } catch (error) {
-      this.#log.warn({ err: error }, "it could not be noted which process serves the folder");
-    }
+    const settings = { directory, source, readOnly, allowOther };
+    this.#mounts.push(await OwnedMount.prepare(settings, this.#log));
+    if (serveDirectory === undefined) return;
+    const serving = { ...settings, directory: serveDirectory, readOnly: true };
+    this.#mounts.push(await OwnedMount.prepare(serving, this.#log));
   }
 
   /** Ends worker and mount, whatever state they are in. */
   async #bringDown(): Promise<number> {
     const worker = this.#worker;
     const code = worker === undefined ? EXIT_DONE : await this.#endWorker(worker);
-    if (this.#device !== undefined) fs.closeSync(this.#device); // the last holder: ends a detached connection too
-    if (this.#mounted !== undefined) {
-      // Programs that go on without the mount must not write where nobody would find it (RULES 31).
-      if (!this.#lost) await removeUnderlay(this.#mounted);
-      forgetSupervisor(this.#mounted);
-    }
+    // Programs that go on without the mount must not write where nobody would find it (RULES 31).
+    for (const mount of this.#mounts) await mount.dispose({ keepUnderlay: this.#lost });
     return code;
   }
 
   async #endWorker(worker: WorkerProcess): Promise<number> {
     const owed = await this.#drain(worker);
-    await this.#unmount(owed !== undefined);
+    // The readers' folder first: it shows what the other has put into the bucket.
+    for (const mount of this.#mounts.toReversed()) await mount.unmount(owed !== undefined);
     worker.send({ type: "unmounted" });
     await Promise.race([worker.ended, delay(EXIT_MS, undefined, { ref: false })]);
     if (worker.running) {
@@ -203,36 +198,15 @@ class Supervision {
   async #patienceEnds(): Promise<undefined> {
     const { drainTimeoutMs } = this.#options.mountOptions;
     // Before anything was mounted there is little to drain.
-    const limitMs = DRAIN_GRACE_MS + (this.#mounted === undefined ? 0 : drainTimeoutMs);
+    const limitMs = DRAIN_GRACE_MS + (this.#mounts.some(({ mounted }) => mounted) ? drainTimeoutMs : 0);
     const hurry = this.#hurried.promise.then(() => delay(HURRY_MS, undefined, { ref: false }));
     await Promise.race([hurry, delay(limitMs, undefined, { ref: false })]);
     return undefined;
-  }
-
-  async #unmount(served: boolean): Promise<void> {
-    if (this.#mounted === undefined) return;
-    if (!served) return detachServed(this.#mounted, { abort: true }); // nobody will answer: nobody may wait
-    const busy = await unmountServed(this.#mounted);
-    if (busy)
-      this.#log.warn({ directory: this.#mounted }, "programs still use the folder; it is taken from them");
   }
 }
 
 function checkPrivileges(): void {
   if (process.getuid?.() !== 0) {
     throw new MountRefused("only root can mount here", "Start it as root, or with sudo.");
-  }
-}
-
-function openDevice(): number {
-  try {
-    return fs.openSync("/dev/fuse", "r+");
-  } catch (error) {
-    const code = codeOf(error);
-    throw new MountRefused(
-      code === "ENOENT" ? "there is no /dev/fuse here" : `/dev/fuse cannot be opened (${code})`,
-      "In a container: --device /dev/fuse. On a machine: modprobe fuse.",
-      error,
-    );
   }
 }

@@ -1,17 +1,20 @@
-// Command lines of docker as people find them in documents and units, changed so that they run here: other names,
-// ports and folders, on a network of ours. What they say about privileges, volumes and the image's words stays.
+// Command lines of docker as documents have them, changed so that they run here: other images, ports and folders, on
+// a network of ours. What they say about privileges, volumes and the image's words stays.
 
+import { adapted } from "../../../scripts/container/deployed-commands.ts";
 import { labels } from "../../../scripts/container/names.ts";
 import { Container, freshName } from "./container.ts";
 
 export interface Changes {
-  /** What stands in a word, not as part of a longer name or path, and what is to stand there. */
-  readonly replace?: Readonly<Record<string, string>>;
-  /** Options added to `docker run`. */
-  readonly add?: readonly string[];
+  /** Words that are images, and what they are called here. */
+  readonly images: Readonly<Record<string, string>>;
+  /** Texts to replace where they stand. */
+  readonly replace: Readonly<Record<string, string>>;
+  /** Further options of `docker run`. */
+  readonly options?: readonly string[];
 }
 
-/** The words of a line as a shell or systemd splits it; lines that end in a backslash go on. */
+/** The words of a line as a shell splits it; lines that end in a backslash go on. */
 export function wordsOf(line: string): string[] {
   const words: string[] = [];
   const pattern = /\s*(?:\\\n|((?:"(?:\\.|[^"\\])*"|'[^']*'|\\[^\n]|[^\s"'\\])+))/gy;
@@ -25,48 +28,28 @@ function unquoted(word: string): string {
   );
 }
 
-/** The words behind `docker run` of a command line, changed. */
-export function runWords(line: string, { replace = {}, add = [] }: Changes): string[] {
-  const [program = "", command, ...words] = wordsOf(line);
-  if (!/(^|\/)docker$/.test(program) || command !== "run") throw new Error(`this is no docker run: ${line}`);
-  const texts = Object.entries(replace).map(([from, to]) => ({ pattern: alone(from), to }));
-  const changed = words.map((word) =>
-    texts.reduce((text, { pattern, to }) => text.replaceAll(pattern, () => to), word),
-  );
-  return [
-    ...add,
-    ...without(changed, { "--rm": 0, "--detach": 0, "-d": 0, "-it": 0, "--name": 1, "--restart": 1 }),
-  ];
+/** The words behind `docker run`, changed; names and what says how the container is watched are ours to choose. */
+export function runWords(words: readonly string[], { images, replace, options = [] }: Changes): string[] {
+  const kept = words
+    .filter((word, at) => !["--rm", "--detach", "-d", "--name"].includes(word) && words[at - 1] !== "--name")
+    .filter((word) => !/^--(name|restart|log-driver|log-opt)=/.test(word))
+    .map((word) => images[word] ?? word);
+  const needed = Object.entries(replace).filter(([from]) => kept.some((word) => word.includes(from)));
+  const [, , ...changed] = adapted(kept, { replace: Object.fromEntries(needed), options });
+  return changed;
 }
 
-function alone(text: string): RegExp {
-  const literal = text.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
-  return new RegExp(String.raw`(?<![\w/-])${literal}(?![\w-])`, "g");
-}
-
-/** Takes options away, with as many words behind them as they have values; `--name=x` is one word. */
-function without(words: readonly string[], options: Readonly<Record<string, number>>): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at < words.length; at += 1) {
-    const word = words[at]!;
-    const values = options[word];
-    if (values !== undefined) at += values;
-    else if (options[word.split("=")[0]!] === undefined) kept.push(word);
-  }
-  return kept;
-}
-
-/** Runs a command line in the background. */
-export async function runLine(line: string, changes: Changes): Promise<Container> {
-  const name = freshName("command");
-  return await Container.fromWords(name, [...labels(), ...runWords(line, changes)]);
+/** Runs a command in the background. */
+export async function runCommand(words: readonly string[], changes: Changes): Promise<Container> {
+  return await Container.fromWords(freshName("command"), [...labels(), ...runWords(words, changes)]);
 }
 
 /** The commands in the indented blocks of a document that begin with these words. */
-export function commandsIn(document: string, begin: string): string[] {
+export function commandsIn(document: string, begin: string): string[][] {
   const code = document.replaceAll(/^(?! {4}).*$/gm, "").replaceAll(/\\\n +/g, " ");
   return code
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line.startsWith(begin));
+    .filter((line) => line.startsWith(begin))
+    .map(wordsOf);
 }

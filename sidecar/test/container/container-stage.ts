@@ -97,7 +97,6 @@ export class ContainerStage implements Stage {
       ],
       environment: {
         FLASK_UPLOAD_FOLDER: this.uploads,
-        SERVE_FOLDER: this.uploads,
         GUNICORN_CMD_ARGS: "--bind 0.0.0.0:5000",
       },
     });

@@ -102,8 +102,8 @@ test.serial("the app's user, nginx's user and root all see the files (X9)", asyn
   }
   const owner = (name: string) => demo.container.exec(["stat", "-c", "%U:%G %a", `${folder}/${name}`]);
   t.is((await owner("for all.png")).stdout.trim(), "demo-user:demo-user 644");
-  t.is((await owner("from elsewhere.png")).stdout.trim(), "demo-user:www-data 664");
-  t.is((await owner("")).stdout.trim(), "demo-user:www-data 775");
+  t.is((await owner("from elsewhere.png")).stdout.trim(), "root:root 666");
+  t.is((await owner("")).stdout.trim(), "root:root 777");
 });
 
 test.serial(

@@ -8,7 +8,7 @@ import test from "ava";
 
 import { BucketApi } from "../../../scripts/acceptance/bucket-api.ts";
 import { fileForm, request } from "../../../scripts/acceptance/http.ts";
-import { sendForm, upload } from "../../../scripts/acceptance/visitor.ts";
+import { sendForm, upload, view } from "../../../scripts/acceptance/visitor.ts";
 import { freePorts } from "../../../scripts/demo/ports.ts";
 import { Container, docker, eventually } from "./container.ts";
 import { siteOfFile } from "./site.ts";
@@ -172,6 +172,28 @@ test.serial(
     t.regex(said, /the mount was lost: stopping the command/);
   },
 );
+
+test.serial("while a mount is lost no visitor is told that a file does not exist", async (t) => {
+  const demo = await site().demo();
+  await upload(demo, "exists.png", randomBytes(1000));
+  const statuses = new Map<string, number>();
+  let ended = false;
+  const visiting = (async () => {
+    while (!ended) {
+      const answer = await view(demo, "exists.png").catch(() => undefined);
+      const status = String(answer?.status ?? "none");
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+  })();
+  await sleep(300);
+  process.kill((await demo.container.process(/main\.ts worker/)).pid, "SIGKILL");
+  t.is(await demo.container.ended(), 1);
+  ended = true;
+  await visiting;
+  t.log([...statuses].map(([status, count]) => `${status}: ${count}`).join(", "));
+  t.true(statuses.has("200"));
+  t.is(statuses.get("404"), undefined);
+});
 
 test.serial("when the process that holds the mount dies the container ends with a failure", async (t) => {
   const { code } = await endsWithout(/sidemount exec/);
