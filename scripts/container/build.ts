@@ -19,17 +19,20 @@ export interface Build {
 /** Builds one target. Answers with what the build said; throws DockerFailed with it. */
 export async function buildImage(docker: Docker, build: Build): Promise<string> {
   const { target, registry, name = imageName(target), environment = {}, signal } = build;
-  const settings = { NPM_CONFIG_REGISTRY: registry, ...(await proxies()) };
-  const args = [
-    "build",
-    "--network=host",
-    `--target=${target}`,
-    `--tag=${name}`,
-    ...labels(),
-    ...Object.entries(settings).map(([key, value]) => `--build-arg=${key}=${value}`),
-    projectDirectory,
-  ];
-  return await docker.ask(args, { environment, timeoutMs: 600_000, signal });
+  const options = [`--target=${target}`, `--build-arg=NPM_CONFIG_REGISTRY=${registry}`];
+  return await buildFolder(docker, projectDirectory, name, { options, environment, signal });
+}
+
+/** Builds the Dockerfile of a folder. */
+export async function buildFolder(
+  docker: Docker,
+  directory: string,
+  name: string,
+  { options = [], ...call }: CallOptions & { readonly options?: readonly string[] } = {},
+): Promise<string> {
+  const settings = Object.entries(await proxies()).map(([key, value]) => `--build-arg=${key}=${value}`);
+  const args = ["build", "--network=host", `--tag=${name}`, ...labels(), ...options, ...settings, directory];
+  return await docker.ask(args, { timeoutMs: 600_000, ...call });
 }
 
 // Arguments of these names are known to every builder and kept out of the image and its history.

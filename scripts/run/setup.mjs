@@ -74,6 +74,11 @@ const deployPackages = [
   },
   { name: "python3-venv", why: "keeps those checks apart", present: () => pythonHas("ensurepip") },
 ];
+// What would be started at the next boot; we only want the programs.
+const servicesOf = {
+  "nginx-light": ["nginx.service"],
+  "docker.io": ["docker.service", "docker.socket", "containerd.service"],
+};
 const packagesFor = {
   demo: webPackages,
   test: [...webPackages, ...testPackages, ...deployPackages],
@@ -195,12 +200,13 @@ function installDebianPackages(missing) {
       env,
     ),
   );
-  if (missing.some(({ name }) => name === "nginx-light") && existsSync("/run/systemd/system")) {
-    runQuietly("systemctl", ["disable", "--quiet", "nginx.service"], env);
+  const services = missing.flatMap(({ name }) => servicesOf[name] ?? []);
+  if (services.length > 0 && existsSync("/run/systemd/system")) {
+    runQuietly("systemctl", ["disable", "--quiet", ...services], env);
   }
 }
 
-// Debian starts a web server on port 80 as soon as its package is installed. We only want the program;
+// Debian starts a web server on port 80, or an engine, as soon as its package is installed. We only want the program;
 // policy-rc.d is Debian's way to say so.
 function withServicesHeldBack(install) {
   const policy = "/usr/sbin/policy-rc.d";

@@ -2,17 +2,18 @@
 
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import test, { type ExecutionContext } from "ava";
 
 import { BucketApi } from "../../../scripts/acceptance/bucket-api.ts";
 import { upload, viewWhole } from "../../../scripts/acceptance/visitor.ts";
-import { imageName, labels } from "../../../scripts/container/names.ts";
+import { buildFolder } from "../../../scripts/container/build.ts";
+import { imageName, labels, runName } from "../../../scripts/container/names.ts";
 import { freePorts } from "../../../scripts/demo/ports.ts";
 import { commandsIn, runCommand, runWords, wordsOf, type Changes } from "./command-line.ts";
-import { docker, freshName, type Container } from "./container.ts";
+import { Container, docker, freshName, MOUNTING } from "./container.ts";
 import { sharedFolder } from "./shared-folder.ts";
 import { answers, siteOfFile } from "./site.ts";
 
@@ -108,6 +109,32 @@ test.serial(
     t.is(await demo.stop(), 0);
   },
 );
+
+test.serial("docs/OPERATING.md: an image with an app of one's own is built and runs", async (t) => {
+  t.timeout(300_000);
+  const text = readFileSync("docs/OPERATING.md", "utf8");
+  const lines = /(?: {4}.*\n)+/.exec(text.slice(text.indexOf("\n    FROM sidemount\n") + 1))![0];
+  const folder = await sharedFolder(t);
+  await writeFile(
+    join(folder, "Dockerfile"),
+    lines.replace("FROM sidemount", `FROM ${imageName("sidecar")}`),
+  );
+  await mkdir(join(folder, "app"));
+  await writeFile(
+    join(folder, "app", "app.py"),
+    "import flask, os\nopen('/srv/app/uploads/by-flask.txt', 'w').write(f'user {os.getuid()}')\n",
+  );
+  const name = `${runName()}:own`;
+  await buildFolder(docker, folder, name);
+  const container = await Container.run({
+    image: name,
+    flags: [...site().flags, ...MOUNTING],
+    environment: { GCS_BUCKET: "demo" },
+  });
+  t.teardown(() => container.remove());
+  t.is(await container.ended(), 0);
+  await new BucketApi(site()).mustHold("by-flask.txt", Buffer.from("user 33"));
+});
 
 test("a command line is split and changed as a shell would read it", (t) => {
   t.deepEqual(wordsOf(`docker run  "a b" 'c "d"' e\\ f \\\n  --env=X="y z"`), [
