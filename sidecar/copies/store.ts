@@ -19,11 +19,14 @@ import { sumFile } from "./snapshot.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
+/** Each is remembered in memory: of a cache full of small files, these are kept. */
+const RESTING_MAX = 200_000;
+
 /** What the cache knows of a clean copy nobody has open. */
 interface Resting {
   readonly bytes: number;
-  /** Absent for copies of an earlier run that nobody has used in this one. */
-  readonly copy?: Copy;
+  /** Gone for copies that nobody remembers, and absent for those of an earlier run that nobody has used in this one. */
+  readonly copy?: WeakRef<Copy>;
 }
 
 export class CopyStore {
@@ -41,11 +44,12 @@ export class CopyStore {
     this.#background = options.background;
     this.#log = options.log;
     this.#resting = new LRUCache({
+      max: RESTING_MAX,
       maxSize: Math.max(1, options.cacheSizeBytes),
       maxEntrySize: Math.max(1, options.cacheSizeBytes),
       sizeCalculation: ({ bytes }) => Math.max(1, bytes),
       dispose: ({ copy }, id, reason) => {
-        if (reason === "evict") this.#evict(id, copy);
+        if (reason === "evict") this.#evict(id, copy?.deref());
       },
     });
     this.#inheritance = new Inheritance(state, {
@@ -141,7 +145,7 @@ export class CopyStore {
   rest(copy: Copy): void {
     if (copy.retired || !copy.promised) return;
     this.#inUse.delete(copy.id);
-    const resting = { bytes: copy.observe().allocatedBytes, copy };
+    const resting = { bytes: copy.observe().allocatedBytes, copy: new WeakRef(copy) };
     copy.close();
     this.#resting.set(copy.id, resting);
     if (!this.#resting.has(copy.id)) this.#evict(copy.id, copy); // larger than the whole cache
@@ -249,7 +253,9 @@ export class CopyStore {
   /** Copies from an earlier run are all older than anything used in this one: no room means they go. */
   #restOlder(id: string, bytes: number): void {
     if (this.#inUse.has(id) || this.#resting.has(id)) return;
-    if (this.#resting.calculatedSize + bytes > this.#resting.maxSize) this.#evict(id, undefined);
+    const full =
+      this.#resting.size >= RESTING_MAX || this.#resting.calculatedSize + bytes > this.#resting.maxSize;
+    if (full) this.#evict(id, undefined);
     else this.#resting.set(id, { bytes });
   }
 

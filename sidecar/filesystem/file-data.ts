@@ -19,7 +19,11 @@ export class FileData {
     const { node, position } = handle;
     const { copy, fetcher } = node;
     if (copy === undefined) throw new FileSystemError("EIO", "the open file has no copy");
-    return readCopy({ copy, fetcher, position, bring: (range) => this.bring(node, range) }, offset, length);
+    return readCopy(
+      { copy, fetcher, position: () => position, bring: (range) => this.bring(node, range) },
+      offset,
+      length,
+    );
   }
 
   /** A version that is gone may only have another name: a rename of ours that is under way will tell. */

@@ -226,7 +226,7 @@ export class Namespace {
     const { name, fetcher } = node;
     await this.#context.owed.oweRemoval(version);
     parent.postponed.set(name, node);
-    const closed = new Promise<void>((resolve) => node.whenClosed.push(resolve));
+    const closed = node.closed();
     const small = version.size <= FETCH_WHOLE_BYTES;
     const needed = small && fetcher !== undefined ? fetcher.whole().catch(() => closed) : closed;
     this.#context.background.start("postponed unlink", async () => {

@@ -128,9 +128,8 @@ export class OpenFiles {
     const handle = this.get(id);
     const { node } = handle;
     this.#handles.delete(id);
-    node.opened.delete(handle);
+    node.removeHandle(handle);
     if (node.opened.size > 0) return;
-    for (const closed of node.whenClosed.splice(0)) closed();
     try {
       if (node.saveError !== undefined) await this.#resting.giveUp(node);
     } finally {
@@ -187,7 +186,7 @@ export class OpenFiles {
     const id = this.#nextHandle++ as HandleId;
     const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
     this.#handles.set(id, handle);
-    node.opened.add(handle);
+    node.addHandle(handle);
     if (node.access === "kernel" && node.backing !== undefined) {
       if (writable) {
         node.contentSerial += 1;

@@ -10,7 +10,8 @@ const EMPTY = Buffer.alloc(0);
 export interface CopyReading {
   readonly copy: Copy;
   readonly fetcher: Fetcher | undefined;
-  readonly position: ReaderPosition;
+  /** Where the reader is; asked only while bytes are missing. */
+  readonly position: () => ReaderPosition;
   /** Brings a range that is not here yet. */
   readonly bring: (range: ByteRange) => Promise<void>;
 }
@@ -21,7 +22,7 @@ export async function readCopy(reading: CopyReading, offset: number, length: num
   const end = Math.min(offset + length, copy.whole ? offset + length : copy.observe().size);
   if (offset >= end) return EMPTY;
   if (!copy.whole && fetcher !== undefined) {
-    const { needed, ahead } = position.plan({ start: offset, end });
+    const { needed, ahead } = position().plan({ start: offset, end });
     await bring({ start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
     if (ahead !== undefined)
       fetcher.lookAhead({ start: ahead.start, end: Math.min(ahead.end, copy.versionEnd) });

@@ -92,6 +92,7 @@ export class Resting {
       store.discard(copy);
       return false;
     }
+    if (copy.whole) node.fetcher = undefined; // it has brought all there is
     if (node.version === undefined || copy.changed()) return true;
     if (node.fetcher?.busy === true) {
       if (stopping()) node.fetcher.stop();

@@ -198,7 +198,7 @@ export class Saver {
       });
       return { ...made, attributes };
     } catch (error) {
-      if (isBucketError(error) && error.uncertain) node.unsure.add(operationId);
+      if (isBucketError(error) && error.uncertain) node.becomeUnsure(operationId);
       throw error;
     } finally {
       endChange();
@@ -223,7 +223,7 @@ export class Saver {
     const replaced = node.version?.generation ?? node.replaces;
     node.replaces = undefined;
     node.exclusive = false;
-    node.unsure.clear();
+    node.becomeSure();
     node.replacing = undefined;
     const { stamp, size, crc32c, rested } = snapshot;
     node.lastSummed = { stamp, size, crc32c, rested };

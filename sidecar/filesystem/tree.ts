@@ -37,6 +37,7 @@ export class Tree {
   readonly #nodes = new Map<InodeId, Node>();
   readonly #observations: Observations;
   #nextInode = (ROOT_INODE as number) + 1;
+  #evictAbove = NODES_MAX;
 
   constructor(options: TreeOptions) {
     this.#options = options;
@@ -304,7 +305,7 @@ export class Tree {
     this.#stampNow(node);
     parent.children.set(name, node);
     this.#nodes.set(node.id, node);
-    if (this.#nodes.size > NODES_MAX) this.#evict();
+    if (this.#nodes.size > this.#evictAbove) this.#evict();
     return node;
   }
 
@@ -336,12 +337,14 @@ export class Tree {
     const surplus = this.#nodes.size - NODES_MAX * 0.9;
     let dropped = 0;
     for (const node of this.#nodes.values()) {
-      if (dropped >= surplus) return;
+      if (dropped >= surplus) break;
       const leaf = !isDirectory(node) || node.children.size === 0;
       if (node === this.root || !leaf || this.#inUse(node)) continue;
       if (node.parent !== undefined) node.parent.listed = undefined;
       this.detach(node);
       dropped += 1;
     }
+    // Where most are in use another look would find as little: not before a tenth more of them are there.
+    this.#evictAbove = Math.max(NODES_MAX, Math.floor(this.#nodes.size * 1.1));
   }
 }

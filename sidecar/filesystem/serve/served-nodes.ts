@@ -13,7 +13,7 @@ import { isDirectory, type DirectoryNode, type Node, type ObjectNode } from "../
 import type { Tree } from "../tree.ts";
 
 /** Above this many versions, the kernel is asked to let go of those that were not looked up for longest. */
-const VERSIONS_MAX = 50_000;
+const VERSIONS_MAX = 30_000;
 /** How many of them at a time. */
 const TRIM = 500;
 /** Readers of one version that are told apart, so that each one's sequence is seen. */

@@ -206,7 +206,7 @@ export class VersionBytes {
       {
         copy,
         fetcher,
-        position: version.readerAt(wanted.start),
+        position: () => version.readerAt(wanted.start),
         bring: (range) => orStale(fetcher?.need(range) ?? Promise.resolve()),
       },
       wanted.start,
@@ -228,7 +228,7 @@ export class VersionBytes {
         {
           copy,
           fetcher,
-          position: version.readerAt(wanted.start),
+          position: () => version.readerAt(wanted.start),
           bring: (range) => this.#parts.data.bring(node, range),
         },
         wanted.start,

@@ -338,10 +338,10 @@ test.serial(
 );
 
 test.serial(
-  "what was replaced leaves nothing behind: no file, no descriptor, no memory (RULES 30)",
+  "RULES 30: what was replaced leaves nothing behind: no file, no descriptor, no memory",
   async (t) => {
-    t.timeout(3 * 60_000);
     const rounds = Number(process.env["SIDEMOUNT_TEST_ROUNDS"] ?? 1000);
+    t.timeout(2 * 60_000 + rounds * 60);
     const { mount } = await servedSession(t);
     const worker = await mount.worker();
     const overwrite = (count: number): Promise<string> =>
