@@ -22,7 +22,7 @@ check_bucket() {
   '')
     fail 2 'GCS_BUCKET is not set: start the container with -e GCS_BUCKET=NAME, the name of your bucket.'
     ;;
-  my-bucket* | your-* | your_* | change*me | replace[-_]* | *[\<\>{}\$]*)
+  my-bucket | my-bucket-name | change*me | replace[-_]* | *[\<\>{}\$]*)
     fail 2 "GCS_BUCKET is \"$GCS_BUCKET\", a placeholder: put the name of your bucket in its place."
     ;;
   esac
@@ -90,7 +90,12 @@ serve() {
   (as_app gunicorn app:app --graceful-timeout 7 --worker-tmp-dir /dev/shm) &
   app=$!
   trap stop TERM INT
-  until app_listens || ! is_running "$app"; do sleep 0.1; done
+  tenths=0
+  until app_listens || ! is_running "$app"; do
+    [ "$tenths" -lt 200 ] || fail 1 'The app does not listen on port 5000, where nginx looks for it.'
+    tenths=$((tenths + 1))
+    sleep 0.1
+  done
   if [ -z "$asked" ]; then
     {
       web -g 'daemon off;'
@@ -99,18 +104,17 @@ serve() {
     web=$!
   fi
   while is_running "$app"; do wait "$app"; done
-  if [ -n "$asked" ]; then
-    wait
-    exit 0
+  how=quit
+  if [ -z "$asked" ]; then
+    how=stop
+    if is_running "$web"; then ended='the app'; else ended=nginx; fi
+    echo "sidemount-demo: $ended has ended; stopping."
   fi
-  if is_running "$web"; then
-    echo 'sidemount-demo: the app has ended; stopping.'
-    web -s stop
-    wait
-  else
-    echo 'sidemount-demo: nginx has ended; stopping.'
-  fi
-  exit 1
+  # nginx has gone first, unless the app ended by itself or nginx was still starting when the stop was asked for.
+  while is_running "$web" && ! web -s "$how" 2>/dev/null; do sleep 0.1; done
+  wait
+  [ -n "$asked" ]
+  exit
 }
 
 case ${1:-} in

@@ -110,6 +110,14 @@ test.serial("an option nobody knows ends the start with status 2", async (t) => 
   t.regex(await refused(t, { args: ["--cache-sise", "1GiB"] }, 2), /--cache-sise.*--cache-size/);
 });
 
+test.serial("an app that listens elsewhere than nginx looks for it ends the start", async (t) => {
+  const container = await site().attempt({
+    environment: { GUNICORN_CMD_ARGS: "--bind 127.0.0.1:5001 --timeout 5" },
+  });
+  t.is(await container.ended(90_000), 1);
+  t.regex(container.logs().stdout, /The app does not listen on port 5000/);
+});
+
 test.serial("a folder that is no path ends the start with status 2", async (t) => {
   for (const folder of ["uploads", "/srv/my uploads", "/srv/a;b"]) {
     t.true((await refused(t, { environment: { FLASK_UPLOAD_FOLDER: folder } }, 2)).includes(`"${folder}"`));
