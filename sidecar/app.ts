@@ -168,7 +168,9 @@ class Worker {
     if (serveDirectory !== undefined) {
       const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
       const log = this.#log.child({ mount: "serve" });
-      this.#channels.push(serveDevice({ ...readers, passthrough: "off", log }));
+      const serving = serveDevice({ ...readers, passthrough: "off", log });
+      this.#channels.push(serving);
+      void serving.done.then(() => fileSystem.endServing()); // also when somebody else unmounts it
     }
     const channel = serveDevice({
       descriptor: DEVICE_DESCRIPTOR,
@@ -200,7 +202,12 @@ class Worker {
       this.#log.error("the supervisor is gone; finishing uploads and unmounting");
       await this.#stop(this.#options?.drainTimeoutMs ?? 0);
       const { serveDirectory, directory } = this.#options as MountOptions;
-      for (const each of [serveDirectory, directory]) if (each !== undefined) await detachServed(each);
+      for (const each of [serveDirectory, directory]) {
+        if (each === undefined) continue;
+        await detachServed(each).catch((error: unknown) =>
+          this.#log.error({ directory: each, err: error }, "not unmounted"),
+        );
+      }
     }
     await this.#end();
   }

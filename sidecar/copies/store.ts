@@ -15,7 +15,7 @@ import type { Log } from "../telemetry/log.ts";
 import { Copy } from "./copy.ts";
 import type { Statement } from "./database.ts";
 import { Inheritance } from "./inheritance.ts";
-import { sumFile } from "./snapshot.ts";
+import { holdsVersion } from "./snapshot.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
@@ -103,23 +103,24 @@ export class CopyStore {
     const path = this.#state.copyPath(id);
     const mode = sharedOnly ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
     this.#inUse.add(id);
+    let clone: Copy | undefined;
     try {
       await fs.copyFile(copy.path, path, mode);
-      const clone = new Copy(id, path, { version, create: false });
+      clone = new Copy(id, path, { version, create: false });
       // Where somebody may write meanwhile, only the checksum proves what was copied.
       const proven = quiet && !copy.changed() && copy.version?.generation === version.generation;
-      if (proven || (await holds(clone, version))) return clone;
-      clone.close();
+      if (proven || (await holdsVersion(clone, version))) return clone;
     } catch (error) {
-      await this.#forsake(id);
+      await this.#forsake(id, clone);
       if (sharedOnly) return undefined;
       throw error;
     }
-    await this.#forsake(id);
+    await this.#forsake(id, clone);
     return undefined;
   }
 
-  async #forsake(id: string): Promise<void> {
+  async #forsake(id: string, copy: Copy | undefined): Promise<void> {
+    copy?.close();
     this.#inUse.delete(id);
     await fs.rm(this.#state.copyPath(id), { force: true });
   }
@@ -224,7 +225,8 @@ export class CopyStore {
     );
     if (row === undefined) return undefined;
     const id = String(row["id"]);
-    if (this.#leaving.has(id)) return undefined;
+    // One file, one Copy: what somebody has, or what is on its way out, is nobody else's.
+    if (this.#leaving.has(id) || this.#inUse.has(id)) return undefined;
     try {
       const present = row["present"] === null ? undefined : new Extents(decodeRanges(String(row["present"])));
       const held = decodeVersion(String(row["version"]));
@@ -296,11 +298,6 @@ export class CopyStore {
       ],
     };
   }
-}
-
-/** Whether the file's bytes are the version's. */
-async function holds(copy: Copy, { size, crc32c }: ObjectInfo): Promise<boolean> {
-  return copy.observe().size === size && (await sumFile(copy, size)) === crc32c;
 }
 
 function decodeRanges(text: string): { start: number; end: number }[] {

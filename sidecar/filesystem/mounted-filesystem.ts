@@ -279,8 +279,15 @@ export class MountedFileSystem implements FileSystem {
     return this.#parts.openFiles.unsaved() + this.#parts.patcher.owed();
   }
 
+  /** The folder for readers is gone, whoever took it away. */
+  endServing(): void {
+    this.#serveMount?.close();
+    this.#serveMount = undefined;
+  }
+
   async shutdown(): Promise<void> {
     this.#stopping = true;
+    this.endServing();
     this.#parts.namespace.close();
     await this.#parts.patcher.flushAll();
     await this.#parts.resting.all();

@@ -88,8 +88,6 @@ export class FileNode extends NodeBase {
   conflict: ObjectInfo | undefined;
   /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
   borrowers = 0;
-  /** Never uploaded, and given the name of a file the bucket still has until then: what the bucket shows. */
-  replacing: FileNode | undefined;
   /** What was last uploaded, until the copy is known to have come to rest. */
   lastSummed: Summed | undefined;
   save: SharedRun<void> | undefined;

@@ -46,6 +46,7 @@ export class OpenFiles {
     if (writable) this.refuseIfReadOnly();
     return node.openings.run(async () => {
       try {
+        if (node.opened.size === 0 && !created) node.writtenWhole = false;
         if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
         await this.#prepare(node, writable);
         return this.#admit(node, flags);
@@ -63,28 +64,41 @@ export class OpenFiles {
 
   /** Truncates to nothing before writing: a fresh copy file, unless somebody uses the old one. */
   async empty(node: FileNode): Promise<void> {
-    const { store, tree } = this.#context;
+    const { store, tree, witness } = this.#context;
     this.#refuseSupplanted(node);
     const name = tree.isAttached(node) ? tree.objectName(node) : "";
-    const unused = node.opened.size === 0;
-    if (unused) unshare(this.#context, node);
-    const taken = unused && (await this.#context.witness().takeOver(node));
-    if (!taken) await this.#context.witness().beforeWrite(node);
+    if (node.opened.size === 0) {
+      unshare(this.#context, node);
+      if (await witness().takeOver(node)) return this.#beginAfresh(node, name);
+    }
     const { copy } = node;
-    if (copy !== undefined && (node.opened.size > 0 || copy.isOpen || node.version === undefined)) {
-      if (store.pin(copy)) {
-        await store.withdraw(copy, name);
-        node.fetcher?.stop();
-        node.fetcher = undefined;
-        await copy.truncate(0);
-        this.#emptied(node);
-        return;
-      }
+    const keptInPlace = node.opened.size > 0 || copy?.isOpen === true || node.version === undefined;
+    if (copy !== undefined && keptInPlace && store.pin(copy)) {
+      await store.withdraw(copy, name);
+      await witness().beforeWrite(node);
+      node.fetcher?.stop();
+      node.fetcher = undefined;
+      await copy.truncate(0);
+      this.#emptied(node);
+      return;
     }
     if (copy?.promised === true) store.rest(copy);
     else if (copy !== undefined) store.discard(copy);
+    this.#beginAfresh(node, name);
+  }
+
+  #beginAfresh(node: FileNode, name: string): void {
+    const { store, witness } = this.#context;
     unshare(this.#context, node);
-    node.copy = store.create(name);
+    try {
+      node.copy = store.create(name); // may fail, for want of space
+    } catch (error) {
+      const before = witness().giveBack(node);
+      node.copy = before?.copy;
+      node.fetcher = before?.fetcher;
+      throw error;
+    }
+    node.fetcher = undefined;
     this.#emptied(node);
   }
 
@@ -95,17 +109,21 @@ export class OpenFiles {
     const { version } = node;
     if (version === undefined)
       throw new FileSystemError("EIO", "a file that was never uploaded lost its copy");
-    node.copy = await store.obtain(version);
+    const copy = await store.obtain(version);
+    const now = node.version;
+    // Renamed meanwhile: the same bytes, which the bucket has under another name.
+    if (now?.crc32c === version.crc32c && now.size === version.size) copy.version = now;
+    node.copy = copy;
     node.lastSummed = undefined;
-    node.fetcher = node.copy.whole ? undefined : new Fetcher(bucket, node.copy);
+    node.fetcher = copy.whole ? undefined : new Fetcher(bucket, copy);
   }
 
   /** Before any change of a copy's bytes. */
   async allowWrites(node: FileNode): Promise<void> {
     const { store, tree } = this.#context;
-    await this.#context.witness().beforeWrite(node);
     if (node.copy !== undefined)
       await store.withdraw(node.copy, tree.isAttached(node) ? tree.objectName(node) : "");
+    await this.#context.witness().beforeWrite(node); // last: nothing may come between this and the writing
   }
 
   /** Runs `work` on the copy of a file that need not be open; nobody puts it to rest meanwhile. */

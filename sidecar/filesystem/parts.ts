@@ -15,6 +15,7 @@ import { FolderRenamer } from "./rename-folder.ts";
 import { Resting } from "./resting.ts";
 import { Saver } from "./save.ts";
 import { AttributeSetter } from "./set-attributes.ts";
+import { VersionTimes } from "./version-times.ts";
 
 export type Parts = ReturnType<typeof makeParts>;
 
@@ -22,11 +23,12 @@ export function makeParts(context: Context) {
   const explorer = new Explorer(context);
   const lookup = new Lookup(context, explorer);
   const patcher = new Patcher(context);
-  const saver = new Saver(context, patcher);
+  const times = new VersionTimes(context.wallNs);
+  const saver = new Saver(context, patcher, times);
   const resting = new Resting(context, saver);
   const openFiles = new OpenFiles(context, resting);
   const namespace = new Namespace(context, patcher);
-  const shared = { explorer, namespace, openFiles, resting, saver, patcher };
+  const shared = { explorer, namespace, openFiles, resting, saver, patcher, times };
   return {
     lookup,
     patcher,

@@ -149,6 +149,13 @@ class Supervision {
     if (serveDirectory === undefined) return;
     const serving = { ...settings, directory: serveDirectory, readOnly: true };
     this.#mounts.push(await OwnedMount.prepare(serving, this.#log));
+    const [one = "", other = ""] = this.#mounts.map((mount) => `${mount.directory}/`);
+    if (one.startsWith(other) || other.startsWith(one)) {
+      throw new MountRefused(
+        `the folder to serve leads to ${other.slice(0, -1)}, which lies within ${one.slice(0, -1)} or around it`,
+        "Choose a folder apart from the other with --serve.",
+      );
+    }
   }
 
   /** Ends worker and mount, whatever state they are in. */
@@ -163,7 +170,7 @@ class Supervision {
   async #endWorker(worker: WorkerProcess): Promise<number> {
     const owed = await this.#drain(worker);
     // The readers' folder first: it shows what the other has put into the bucket.
-    for (const mount of this.#mounts.toReversed()) await mount.unmount(owed !== undefined);
+    for (const mount of this.#mounts.toReversed()) await this.#unmount(mount, owed !== undefined);
     worker.send({ type: "unmounted" });
     await Promise.race([worker.ended, delay(EXIT_MS, undefined, { ref: false })]);
     if (worker.running) {
@@ -173,6 +180,15 @@ class Supervision {
     const { code } = await worker.ended;
     if (owed === undefined) return this.#stopping ? EXIT_OWED : EXIT_FAILED;
     return owed > 0 || code === EXIT_OWED ? EXIT_OWED : EXIT_DONE;
+  }
+
+  /** One that cannot be taken away must not keep the other where it is. */
+  async #unmount(mount: OwnedMount, served: boolean): Promise<void> {
+    try {
+      await mount.unmount(served);
+    } catch (error) {
+      this.#log.error({ directory: mount.directory, err: error }, "the folder could not be unmounted");
+    }
   }
 
   /** How many uploads are still owed; undefined if the worker ended or got stuck before it could say so. */

@@ -10,6 +10,7 @@ import type { OpenFiles } from "../open-files.ts";
 import { RecentlyReplaced } from "./recently-replaced.ts";
 import { ServedFileSystem } from "./served-file-system.ts";
 import { ServedNodes } from "./served-nodes.ts";
+import { SetAside } from "./set-aside.ts";
 import { VersionBytes } from "./version-bytes.ts";
 import type { SealedCopy, Witness } from "./witness.ts";
 
@@ -23,49 +24,46 @@ export interface ServeMountParts {
 export class ServeMount implements Witness {
   readonly fileSystem: FileSystem;
   readonly #nodes: ServedNodes;
-  readonly #bytes: VersionBytes;
+  readonly #setAside: SetAside;
   readonly #replaced: RecentlyReplaced;
 
   constructor(context: Context, { lookup, contested, openFiles, data }: ServeMountParts) {
-    const nodes = new ServedNodes(context.tree, (version) => bytes.forgotten(version));
-    const bytes = new VersionBytes(context, { openFiles, data, nodes });
+    const nodes = new ServedNodes(context.tree, (version) => setAside.forgotten(version));
+    const setAside = new SetAside(context, { openFiles, nodes });
+    const bytes = new VersionBytes({ openFiles, data, nodes, setAside });
+    const replaced = new RecentlyReplaced(context.monotonicMs);
     this.#nodes = nodes;
-    this.#replaced = new RecentlyReplaced(context.monotonicMs);
-    this.#bytes = bytes;
-    this.fileSystem = new ServedFileSystem(context, {
-      lookup,
-      contested,
-      nodes,
-      bytes,
-      replaced: this.#replaced,
-    });
+    this.#setAside = setAside;
+    this.#replaced = replaced;
+    const parts = { lookup, contested, nodes, bytes, setAside, replaced };
+    this.fileSystem = new ServedFileSystem(context, parts);
   }
 
-  /** A name went to another writer's version. */
   replacedElsewhere(parent: DirectoryNode, name: string): void {
     this.#replaced.note(parent, name);
   }
 
   /** Only what the kernel knows by number can be read. */
   async beforeWrite(node: FileNode): Promise<void> {
-    if (this.#nodes.known(node) !== undefined) await this.#bytes.secureInTurn(node);
+    if (this.#nodes.known(node) !== undefined) await this.#setAside.secure(node);
   }
 
   takeOver(node: FileNode): Promise<boolean> {
-    return this.#bytes.takeOver(node);
+    return this.#setAside.takeOver(node);
   }
 
   superseded(node: FileNode): void {
-    this.#bytes.superseded(node);
+    this.#setAside.superseded(node);
     if (node.parent !== undefined) this.#nodes.nameChanged(node.parent, node.name);
   }
 
   atRest(node: FileNode): void {
-    this.#bytes.atRest(node);
+    const sealed = this.#setAside.giveBack(node);
+    if (sealed !== undefined) this.#setAside.discard(sealed);
   }
 
   giveBack(node: FileNode): SealedCopy | undefined {
-    return this.#bytes.giveBack(node);
+    return this.#setAside.giveBack(node);
   }
 
   nameChanged(parent: DirectoryNode, name: string): void {
@@ -77,7 +75,13 @@ export class ServeMount implements Witness {
   }
 
   renamed(node: FileNode): void {
-    this.#bytes.renamed(node);
+    this.#setAside.renamed(node);
+  }
+
+  /** Of a folder that is gone no number comes back. */
+  close(): void {
+    this.#nodes.forgetAll();
+    this.#setAside.close();
   }
 
   told(): Promise<void> {

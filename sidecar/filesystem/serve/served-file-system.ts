@@ -4,6 +4,8 @@
 // ends, or when it was told that they changed. It shows what the bucket holds; a file that was never uploaded is not
 // there.
 
+import { setTimeout as delay } from "node:timers/promises";
+import { isBucketError } from "../../bucket/errors.ts";
 import { DIRECTORY_ATTRIBUTES_MS, STATISTICS, attributesOf } from "../attributes-of.ts";
 import { isStale, type Contested } from "../contested.ts";
 import type { Context } from "../context.ts";
@@ -22,19 +24,14 @@ import type {
   OpenedFile,
 } from "../filesystem.ts";
 import type { Lookup } from "../lookup.ts";
-import {
-  isDirectory,
-  isFile,
-  type DirectoryNode,
-  type FileNode,
-  type Node,
-  type ObjectNode,
-} from "../nodes.ts";
+import { decodeAttributes } from "../metadata.ts";
+import { isDirectory, isFile, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
 import { FETCH_IN_OPEN_BYTES } from "../open-files.ts";
-import { remainingTrustMs } from "../trust.ts";
+import { isTrusted, remainingTrustMs } from "../trust.ts";
 import type { RecentlyReplaced } from "./recently-replaced.ts";
 import { RefusingChanges } from "./refusing-changes.ts";
-import type { ServedDirectory, ServedNode, ServedNodes } from "./served-nodes.ts";
+import type { ServedDirectory, ServedNode, ServedNodes, ServedVersion } from "./served-nodes.ts";
+import type { SetAside } from "./set-aside.ts";
 import { versionAttributes } from "./version-attributes.ts";
 import type { VersionBytes } from "./version-bytes.ts";
 
@@ -42,8 +39,8 @@ import type { VersionBytes } from "./version-bytes.ts";
 const LOOKUP_PATIENCE_MS = 2000;
 /** A name that changes faster than its bytes can be put aside is given out all the same after this time. */
 const LOOK_MS = 3000;
-/** Changed within the last ten seconds (a tenth of its age is its trust): likely to change again. */
-const YOUNG_TRUST_MS = 1000;
+/** What changed within the last ten seconds is likely to change again. */
+const YOUNG_MS = 10_000;
 /** A number for entries of listings that nobody has looked up: what libfuse says when it does not know either. */
 const UNKNOWN_INODE = 0xffff_ffff as InodeId;
 
@@ -52,6 +49,7 @@ export interface ServedFileSystemParts {
   readonly contested: Contested;
   readonly nodes: ServedNodes;
   readonly bytes: VersionBytes;
+  readonly setAside: SetAside;
   readonly replaced: RecentlyReplaced;
 }
 
@@ -61,19 +59,24 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   readonly #contested: Contested;
   readonly #nodes: ServedNodes;
   readonly #bytes: VersionBytes;
+  readonly #setAside: SetAside;
   readonly #replaced: RecentlyReplaced;
   readonly #directories: OpenDirectories;
 
-  constructor(context: Context, { lookup, contested, nodes, bytes, replaced }: ServedFileSystemParts) {
+  constructor(
+    context: Context,
+    { lookup, contested, nodes, bytes, setAside, replaced }: ServedFileSystemParts,
+  ) {
     super();
     this.#context = context;
     this.#lookup = lookup;
     this.#contested = contested;
     this.#nodes = nodes;
     this.#bytes = bytes;
+    this.#setAside = setAside;
     this.#replaced = replaced;
     this.#directories = new OpenDirectories(context, lookup, {
-      shows: (node) => isDirectory(node) || shownBy(node) !== undefined,
+      shows: (node) => isDirectory(node) || node.version !== undefined,
       inode: (node) => nodes.known(node)?.id ?? UNKNOWN_INODE,
     });
   }
@@ -84,41 +87,122 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
 
   async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
     const directory = this.#nodes.directory(parent);
-    const late = this.#nodes.kernel.canExpireNamesAtOnce()
-      ? undefined
-      : AbortSignal.timeout(LOOKUP_PATIENCE_MS);
-    const signals = [caller.interrupted, late].filter((signal) => signal !== undefined);
+    const finding = this.#find(directory, name, caller.interrupted);
+    return this.#nodes.kernel.canExpireNamesAtOnce() ? finding : this.#inTime(finding, name);
+  }
+
+  /** The work goes on, for the next one who asks. */
+  async #inTime(finding: Promise<Entry>, name: string): Promise<Entry> {
+    const stop = new AbortController();
+    const late = delay(LOOKUP_PATIENCE_MS, undefined, { ref: false, signal: stop.signal }).catch(
+      () => undefined,
+    );
     try {
-      return await this.#find(directory, name, AbortSignal.any(signals));
-    } catch (error) {
-      if (late?.aborted === true)
-        throw new FileSystemError("EIO", `${name} took too long to be found`, error);
-      throw error;
+      const entry = await Promise.race([finding, late]);
+      if (entry !== undefined) return entry;
+    } finally {
+      stop.abort();
     }
+    finding.then(
+      ({ attributes }) => this.#nodes.forget(attributes.inode, 1), // the kernel was not told of it
+      () => undefined,
+    );
+    throw new FileSystemError("EIO", `${name} took too long to be found`);
   }
 
   /** What the name stands for in the bucket, with its bytes in safety. */
-  async #find(parent: ServedDirectory, name: string, signal: AbortSignal): Promise<Entry> {
+  async #find(parent: ServedDirectory, name: string, signal: AbortSignal | undefined): Promise<Entry> {
     const { tree, monotonicMs } = this.#context;
     const { directory } = parent;
     for (const endMs = monotonicMs() + LOOK_MS; ;) {
       if (!tree.isAttached(directory)) throw new FileSystemError("ENOENT", "the folder was removed");
       const found = await this.#lookup.require(directory, name, signal);
-      const shown = isDirectory(found) ? found : shownBy(found);
-      if (shown === undefined) throw new FileSystemError("ENOENT", `${name} is not in the bucket yet`);
-      if (!isFile(shown) || monotonicMs() > endMs) return this.#giveOut(parent, name, shown);
+      if (!isFile(found)) return this.#giveOut(parent, name, found);
       try {
-        const changing = shown !== found || shown.local;
-        const ready = changing
-          ? await this.#bytes.isReadable(shown)
-          : await this.#isSettled(directory, shown);
-        if (ready) return this.#giveOut(parent, name, shown);
+        const entry = found.local
+          ? await this.#findChanging(parent, found, monotonicMs() > endMs, signal)
+          : await this.#findSettled(parent, found, monotonicMs() > endMs);
+        if (entry !== undefined) return entry;
       } catch (error) {
-        if (!isStale(error)) throw error;
-        const foreign = await this.#foreign(parent, name, shown, signal);
-        if (foreign !== undefined) return foreign;
+        if (!isStale(error) || monotonicMs() > endMs + LOOK_MS) throw error;
+        found.confirmed = undefined; // the bucket has another version, or none
       }
     }
+  }
+
+  /** A file nobody here writes to. Undefined: it was replaced meanwhile. */
+  async #findSettled(parent: ServedDirectory, node: FileNode, late: boolean): Promise<Entry | undefined> {
+    const { name } = node;
+    if (!late && this.#mayBeReplacedSoon(parent.directory, node)) {
+      // There is no open at which a replaced version could be told, so it is fetched before it is shown.
+      const settled = await this.#contested.bringBytes(parent.directory, node, (each) => this.#begin(each));
+      if (settled !== node || parent.directory.children.get(name) !== node || node.local) return undefined;
+    }
+    return this.#giveOut(parent, name, node);
+  }
+
+  #mayBeReplacedSoon(parent: DirectoryNode, node: FileNode): boolean {
+    if (node.copy?.whole === true && !node.copy.retired) return false;
+    const young = (node.confirmed?.ageMs ?? 0) < YOUNG_MS;
+    const small = (node.version?.size ?? 0) <= FETCH_IN_OPEN_BYTES;
+    return (young && small) || this.#replaced.has(parent, node.name);
+  }
+
+  /** Trouble with the bytes is told to who reads them, not to who only asks for the name. */
+  async #begin(node: FileNode): Promise<void> {
+    try {
+      await this.#bytes.begin(node);
+    } catch (error) {
+      if (isStale(error) || isBucketError(error, "aborted")) throw error;
+    }
+  }
+
+  /** A file that is being written, or was never uploaded: the bucket has its version, another one, or none. */
+  async #findChanging(
+    parent: ServedDirectory,
+    node: FileNode,
+    late: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Entry | undefined> {
+    const trusted = node.version !== undefined && isTrusted(node.confirmed, this.#context.monotonicMs());
+    if (!trusted) {
+      const foreign = await this.#foreign(parent, node, signal);
+      if (foreign !== undefined) return foreign;
+    }
+    const ready = late || (await this.#bytes.isReadable(node));
+    return ready ? this.#giveOut(parent, node.name, node) : undefined;
+  }
+
+  /**
+   * What the bucket has under the name if it is not this file's version: of whom that is, and who wins, is settled when
+   * the file is closed. ENOENT if it has nothing.
+   */
+  async #foreign(
+    parent: ServedDirectory,
+    node: FileNode,
+    signal: AbortSignal | undefined,
+  ): Promise<Entry | undefined> {
+    const { tree, bucket } = this.#context;
+    const { name } = node;
+    const object = tree.objectName(parent.directory) + name;
+    const { value: live } = await tree.observe(
+      () => bucket.stat(object, signal),
+      ({ value, dateMs }, observation) => {
+        if (value !== undefined) tree.observeUnchanged(node, value, dateMs, observation);
+      },
+    );
+    if (live === undefined) throw new FileSystemError("ENOENT", `${name} is not in the bucket`);
+    if (live.generation === node.version?.generation) return undefined;
+    const sealed = this.#setAside.fromBucket(live);
+    try {
+      await this.#setAside.beginFetch(sealed);
+    } catch (error) {
+      this.#setAside.discard(sealed);
+      throw error;
+    }
+    const version = this.#nodes.giveOutVersion(parent, name, live);
+    this.#setAside.keep(version, sealed);
+    return { ...this.#attributes(version), entryValidMs: 0 };
   }
 
   #giveOut(parent: ServedDirectory, name: string, node: Node): Entry {
@@ -126,45 +210,6 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     // What is being changed here is never news of others; its own changes are told.
     const entryValidMs = remainingTrustMs(node.confirmed, this.#context.monotonicMs());
     return { ...this.#attributes(served), entryValidMs };
-  }
-
-  /**
-   * Somebody here is writing a file while somebody elsewhere has replaced it: which of them wins is settled when it is
-   * closed. Until then the bucket holds the other one's, which no node of the tree stands for.
-   */
-  async #foreign(
-    parent: ServedDirectory,
-    name: string,
-    shown: FileNode,
-    signal: AbortSignal,
-  ): Promise<Entry | undefined> {
-    const { tree, bucket } = this.#context;
-    const { value: live } = await bucket.stat(tree.objectName(parent.directory) + name, signal);
-    if (live === undefined) throw new FileSystemError("ENOENT", `${name} was removed elsewhere`);
-    if (live.generation === shown.version?.generation) return undefined;
-    const sealed = this.#bytes.fromBucket(live);
-    try {
-      await this.#bytes.beginFetch(sealed);
-    } catch (error) {
-      if (!isStale(error)) throw error;
-      return undefined;
-    }
-    const version = this.#nodes.giveOutVersion(parent, name, live);
-    this.#bytes.keep(version, sealed);
-    return { ...this.#attributes(version), entryValidMs: 0 };
-  }
-
-  /**
-   * Whether a file nobody here writes to can be given out. There is no open at which a replaced version could be told,
-   * so what changed just now is fetched before.
-   */
-  async #isSettled(parent: DirectoryNode, node: FileNode): Promise<boolean> {
-    if (node.copy?.whole === true && !node.copy.retired) return true;
-    const young = (node.confirmed?.trustMs ?? 0) < YOUNG_TRUST_MS;
-    const small = (node.version?.size ?? 0) <= FETCH_IN_OPEN_BYTES;
-    if (!(young && small) && !this.#replaced.has(parent, node.name)) return true;
-    const settled = await this.#contested.bringBytes(parent, node, (each) => this.#bytes.begin(each));
-    return settled === node && parent.children.get(node.name) === node && !node.local;
   }
 
   forget(inode: InodeId, count: number): void {
@@ -185,8 +230,8 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   }
 
   async readLink(_caller: Caller, inode: InodeId): Promise<string> {
-    const { node } = this.#nodes.version(inode);
-    const target = node !== undefined && "linkTarget" in node ? node.linkTarget : undefined;
+    const { version } = this.#nodes.version(inode);
+    const target = decodeAttributes(version, this.#context.fileDefaults).linkTarget;
     if (target === undefined) throw new FileSystemError("EINVAL", "not a symbolic link");
     return target;
   }
@@ -198,7 +243,22 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     offset: number,
     length: number,
   ): Promise<Buffer> {
-    return this.#bytes.read(this.#nodes.version(inode), offset, length);
+    const version = this.#nodes.version(inode);
+    try {
+      return await this.#bytes.read(version, offset, length);
+    } catch (error) {
+      if (isStale(error)) this.#askAgain(version);
+      throw error;
+    }
+  }
+
+  /** The bucket does not have it any more: nobody else shall be given it out. */
+  #askAgain({ node, place }: ServedVersion): void {
+    if (node?.parent !== undefined) {
+      node.confirmed = undefined;
+      node.parent.listed = undefined;
+    }
+    if (place !== undefined) this.#nodes.nameChanged(place.parent.directory, place.name);
   }
 
   async openDirectory(_caller: Caller, inode: InodeId): Promise<HandleId> {
@@ -240,10 +300,4 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   refuseWrites(): void {}
 
   async shutdown(): Promise<void> {}
-}
-
-/** The node whose version the bucket has under this node's name; undefined if it has none. */
-function shownBy(node: ObjectNode): ObjectNode | undefined {
-  if (node.version !== undefined || !isFile(node)) return node;
-  return node.replacing?.version === undefined ? undefined : node.replacing;
 }

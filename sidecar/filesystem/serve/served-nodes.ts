@@ -128,6 +128,10 @@ export class ServedNodes {
     return node;
   }
 
+  has(served: ServedNode): boolean {
+    return this.#nodes.get(served.id) === served;
+  }
+
   /** What stands for a node's present version or for a folder, if it was given out and not forgotten. */
   known(node: Node): ServedNode | undefined {
     return isDirectory(node) ? this.#directories.get(node) : this.#versions.get(node);
@@ -174,6 +178,12 @@ export class ServedNodes {
     if (place?.parent.names.get(place.name) === served) place.parent.names.delete(place.name);
     if (node !== undefined) this.#unlink(served, node);
     this.#forgotten(served);
+  }
+
+  /** No number is known any more, but that of the root. */
+  forgetAll(): void {
+    for (const { id, lookupCount } of this.#nodes.values())
+      if (id !== ROOT_INODE) this.forget(id, lookupCount);
   }
 
   /** The node will stand for another version: whoever knows this one by number keeps it. */
@@ -241,7 +251,9 @@ export class ServedNodes {
       served.place = undefined;
       if (parent.names.get(name) !== served) continue;
       parent.names.delete(name);
-      told.push(this.kernel.entryChanged(parent.id, name));
+      const telling = this.kernel.entryChanged(parent.id, name);
+      this.#tell(telling); // a change of that name finds nothing left to tell, and waits for this one
+      told.push(telling);
     }
     await Promise.all(told);
     this.#trimming = false;

@@ -11,9 +11,11 @@ const STAT_BLOCK_BYTES = 512;
 export function versionAttributes(served: ServedVersion, defaults: OwnerAndMode): Attributes {
   const { id, version, node } = served;
   const stored = decodeAttributes(version, defaults);
-  // Set since, and owed to the bucket; but what a file that is being written will get belongs to its next version.
+  // Who may read is decided by what was last set here, from then on. The time of a file that is being written belongs
+  // to its next version.
+  const { uid, gid, mode } = node ?? stored;
   const owed = node?.patchOwed === true && !(isFile(node) && node.local) ? node : undefined;
-  const { uid, gid, mode, modifyTimeNs } = owed ?? stored;
+  const { modifyTimeNs } = owed ?? stored;
   const size = stored.kind === "file" ? version.size : Buffer.byteLength(stored.linkTarget ?? "");
   return {
     inode: id,

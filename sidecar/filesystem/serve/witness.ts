@@ -29,6 +29,10 @@ export interface Witness {
   attributesChanged(node: Node): void;
   /** The file's object has another name; the node has its new version. */
   renamed(node: FileNode): void;
+  /** A name went to another writer's version. */
+  replacedElsewhere(parent: DirectoryNode, name: string): void;
+  /** Nobody reads any more, and what was put aside for readers may go. */
+  close(): void;
   /** Resolves when all who read there know of every change so far. */
   told(): Promise<void>;
 }
@@ -46,5 +50,7 @@ export const nobody: Witness = {
   nameChanged: () => undefined,
   attributesChanged: () => undefined,
   renamed: () => undefined,
+  replacedElsewhere: () => undefined,
+  close: () => undefined,
   told: () => NOTHING,
 };
