@@ -87,6 +87,12 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
   };
 }
 
+/** Program and arguments of a worker. */
+export function workerCommand(): readonly [string, ...string[]] {
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+  return [process.execPath, ...WORKER_FLAGS, main, "worker"];
+}
+
 /** Wall clock in nanoseconds. */
 function wallNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n;
@@ -94,13 +100,12 @@ function wallNs(): bigint {
 
 /** Mounts and serves until told to stop; answers with the exit code. Rejects when the mount cannot be made. */
 export async function runMount(options: MountOptions, log: Log, hooks: MountHooks = {}): Promise<number> {
-  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
   const environment = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   );
   const mount = superviseMount({
     mountOptions: options,
-    workerCommand: [process.execPath, ...WORKER_FLAGS, main, "worker"],
+    workerCommand: workerCommand(),
     workerEnvironment: Object.fromEntries(environment),
     log,
     ...(hooks.onReady === undefined ? {} : { onReady: hooks.onReady }),

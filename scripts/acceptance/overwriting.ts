@@ -4,7 +4,7 @@ import { createHash, randomBytes, randomInt } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 import { BucketApi } from "./bucket-api.ts";
 import { equal, holds, Unmet, type Group } from "./step.ts";
 import { sendForm, view } from "./visitor.ts";

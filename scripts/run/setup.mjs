@@ -43,6 +43,23 @@ const testPackages = [
   { name: "rsync", why: "a program that must work on the mount", present: program("/usr/bin/rsync") },
   { name: "tar", why: "a program that must work on the mount", present: program("/usr/bin/tar", "/bin/tar") },
 ];
+const containerPackages = [
+  {
+    name: "docker.io",
+    why: "a Docker engine, to build the images and run them (one is started for the tests alone)",
+    present: () => engineRuns() || existsSync("/usr/sbin/dockerd"),
+  },
+  {
+    name: "mmdebstrap",
+    why: "makes a base image where Docker Hub cannot be reached",
+    present: () => engineRuns() || existsSync("/usr/bin/mmdebstrap"),
+  },
+  {
+    name: "shellcheck",
+    why: "reads the scripts of the images",
+    present: program("/usr/bin/shellcheck", "/usr/local/bin/shellcheck"),
+  },
+];
 const benchPackages = [
   webPackages.find(({ name }) => name === "nginx-light"),
   { name: "wrk", why: "asks nginx for files as fast as it answers", present: program("/usr/bin/wrk") },
@@ -57,14 +74,20 @@ const deployPackages = [
   },
   { name: "python3-venv", why: "keeps those checks apart", present: () => pythonHas("ensurepip") },
 ];
+// What would be started at the next boot; we only want the programs.
+const servicesOf = {
+  "nginx-light": ["nginx.service"],
+  "docker.io": ["docker.service", "docker.socket", "containerd.service"],
+};
 const packagesFor = {
   demo: webPackages,
   test: [...webPackages, ...testPackages, ...deployPackages],
   "test:deploy": deployPackages,
+  "test:container": [...webPackages, ...testPackages, ...containerPackages],
   bench: benchPackages,
 };
 
-/** Makes the machine ready for `demo`, `test`, `test:deploy` or `bench`, or throws a SetupError. */
+/** Makes the machine ready for `demo`, `test`, `test:deploy`, `test:container` or `bench`, or throws a SetupError. */
 export function setUp(command) {
   requireMachine();
   installNpmPackages();
@@ -151,6 +174,10 @@ function readPackages(path) {
   }
 }
 
+function engineRuns() {
+  return spawnSync("docker", ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0;
+}
+
 function pythonHas(module) {
   if (!existsSync("/usr/bin/python3")) return false;
   const script = `import importlib.util as u, sys; sys.exit(u.find_spec("${module}") is None)`;
@@ -173,12 +200,13 @@ function installDebianPackages(missing) {
       env,
     ),
   );
-  if (missing.some(({ name }) => name === "nginx-light") && existsSync("/run/systemd/system")) {
-    runQuietly("systemctl", ["disable", "--quiet", "nginx.service"], env);
+  const services = missing.flatMap(({ name }) => servicesOf[name] ?? []);
+  if (services.length > 0 && existsSync("/run/systemd/system")) {
+    runQuietly("systemctl", ["disable", "--quiet", ...services], env);
   }
 }
 
-// Debian starts a web server on port 80 as soon as its package is installed. We only want the program;
+// Debian starts a web server on port 80, or an engine, as soon as its package is installed. We only want the program;
 // policy-rc.d is Debian's way to say so.
 function withServicesHeldBack(install) {
   const policy = "/usr/sbin/policy-rc.d";

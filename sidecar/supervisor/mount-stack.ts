@@ -1,7 +1,8 @@
 // The two mounts of one mount point: below, an empty folder that refuses writes; above it, the FUSE mount.
 //
 // When the upper one is gone, a program that still writes there gets EROFS instead of filling the container's
-// layer (RULES 31). So the lower one is mounted first and removed last.
+// layer (RULES 31). So the lower one is mounted first and removed last. Only root may enter it: an app or a web server
+// that is not root gets EACCES and cannot take the empty folder for a bucket without files.
 
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -44,7 +45,7 @@ export async function mountBoth(device: number, settings: MountSettings): Promis
   ];
   try {
     const underlayFlags = MOUNT_READ_ONLY | guarded | MOUNT_NO_EXECUTE;
-    mountFileSystem(UNDERLAY_SOURCE, directory, "tmpfs", underlayFlags, "size=4k,mode=0555");
+    mountFileSystem(UNDERLAY_SOURCE, directory, "tmpfs", underlayFlags, "size=4k,mode=0000");
     mountFileSystem(source, directory, OUR_TYPE, guarded | (readOnly ? MOUNT_READ_ONLY : 0), options.join());
   } catch (error) {
     if (mountsAt(directory).some(isUnderlay)) await unmountFileSystem(directory, UNMOUNT_DETACH);
