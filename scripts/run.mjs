@@ -1,15 +1,18 @@
-// `npm run demo`, `npm test` and `npm run bench` start here. Plain JavaScript for any Node from 20 on, with
+// `npm run demo`, `npm test`, `npm run test:container` and `npm run bench` start here. Plain JavaScript for any Node from 20 on, with
 // nothing installed: it sees to it that everything needed is there and hands over to the Node of the project.
 
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runToEnd } from "./run/child.mjs";
-import { projectDirectory, projectNode, setUp, SetupError } from "./run/setup.mjs";
-import { runTests } from "./run/tests.mjs";
+import { SetupError } from "./run/quietly.mjs";
+import { projectDirectory, projectNode, setUp } from "./run/setup.mjs";
+import { runContainerTests, runDeployTests, runTests } from "./run/tests.mjs";
 
 const commands = {
   demo: (args) => runToEnd(projectNode, [join("scripts", "demo.ts"), ...args]),
   test: runTests,
+  "test:container": runContainerTests,
+  "test:deploy": runDeployTests,
   bench: (args) => runToEnd(projectNode, [join("sidecar", "bench", "run.ts"), ...args]),
 };
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
 import { openBucket } from "./bucket/client.ts";
-import { deviceOnly, WHY_DEVICE_ONLY } from "./config/device-only.ts";
+import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
@@ -16,11 +16,11 @@ import { serveNative } from "./fuse/native/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
 import { whyNoDevice } from "./supervisor/channel-choice.ts";
-import { DEVICE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { DEVICE_DESCRIPTOR, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
 import { MountRefused } from "./supervisor/mount-refused.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
 import { mountHere } from "./supervisor/single-process.ts";
-import { superviseMount, type SuperviseOptions } from "./supervisor/supervise.ts";
+import { superviseMount } from "./supervisor/supervise.ts";
 import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 
@@ -89,6 +89,12 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
   };
 }
 
+/** Program and arguments of a worker. */
+export function workerCommand(): readonly [string, ...string[]] {
+  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+  return [process.execPath, ...WORKER_FLAGS, main, "worker"];
+}
+
 /** Wall clock in nanoseconds. */
 function wallNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n;
@@ -99,7 +105,13 @@ export async function runMount(options: MountOptions, log: Log, hooks: MountHook
   const onReady = (servedHere: boolean) => () => hooks.onReady?.({ servedHere });
   const mount =
     chooseChannel(options, log) === "device"
-      ? superviseMount({ mountOptions: options, ...workerOf(), log, onReady: onReady(false) })
+      ? superviseMount({
+          mountOptions: options,
+          workerCommand: workerCommand(),
+          workerEnvironment: workerEnvironment(),
+          log,
+          onReady: onReady(false),
+        })
       : mountHere({
           mountOptions: options,
           assemble: () => assemble(options, log),
@@ -127,10 +139,10 @@ function chooseChannel(options: MountOptions, log: Log): "device" | "native" {
   if (options.channel !== "auto") return options.channel;
   const reason = whyNoDevice();
   if (reason === undefined) return "device";
-  const option = deviceOnly(options);
-  if (option !== undefined) {
+  const wanted = deviceOnly(options);
+  if (wanted !== undefined) {
     throw new MountRefused(
-      `${option} cannot be had here: ${WHY_DEVICE_ONLY}, and the device channel cannot be used (${reason})`,
+      `${wanted.option} needs the device channel, which cannot be used here (${reason}); with --channel native ${wanted.reason}`,
       "Start it as root, or leave that out.",
     );
   }
@@ -138,15 +150,11 @@ function chooseChannel(options: MountOptions, log: Log): "device" | "native" {
   return "native";
 }
 
-function workerOf(): Pick<SuperviseOptions, "workerCommand" | "workerEnvironment"> {
-  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+function workerEnvironment(): Record<string, string> {
   const environment = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   );
-  return {
-    workerCommand: [process.execPath, ...WORKER_FLAGS, main, "worker"],
-    workerEnvironment: Object.fromEntries(environment),
-  };
+  return Object.fromEntries(environment);
 }
 
 /** Serves a mount made by a supervisor, whose child this process is; ends when the supervisor says so. */
@@ -160,7 +168,8 @@ class Worker {
   #options: MountOptions | undefined;
   #log: Log = createLog("info");
   #assembled: Assembled | undefined;
-  #channel: DeviceChannel | undefined;
+  /** The app's mount and, if asked for, the serve mount. */
+  #channels: DeviceChannel[] = [];
 
   constructor() {
     const handle = (name: string, work: () => Promise<void>): void => {
@@ -187,21 +196,31 @@ class Worker {
   }
 
   async #serve(): Promise<void> {
-    const { passthrough, stateDirectory } = this.#options as MountOptions;
-    this.#channel = serveDevice({
+    const { passthrough, stateDirectory, serveDirectory } = this.#options as MountOptions;
+    const { fileSystem } = this.#assembled as Assembled;
+    if (serveDirectory !== undefined) {
+      const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
+      const log = this.#log.child({ mount: "serve" });
+      const serving = serveDevice({ ...readers, passthrough: "off", log });
+      this.#channels.push(serving);
+      void serving.done.then(() => fileSystem.endServing()); // also when somebody else unmounts it
+    }
+    const channel = serveDevice({
       descriptor: DEVICE_DESCRIPTOR,
-      fileSystem: (this.#assembled as Assembled).fileSystem,
+      fileSystem,
       passthrough,
       backingFolder: stateDirectory,
       log: this.#log,
     });
-    this.#link.serving(await this.#channel.started);
+    this.#channels.unshift(channel);
+    await Promise.all(this.#channels.map(({ started }) => started));
+    this.#link.serving(await channel.started);
   }
 
   /** Refuses new writers, lets the others finish, sends what is owed. */
   async #stop(timeoutMs: number): Promise<void> {
     const owed = (await this.#assembled?.fileSystem.drain(timeoutMs)) ?? 0;
-    await this.#channel?.stopNotifications();
+    await Promise.all(this.#channels.map((channel) => channel.stopNotifications()));
     this.#link.drained(owed);
   }
 
@@ -215,7 +234,13 @@ class Worker {
     if (this.#assembled !== undefined) {
       this.#log.error("the supervisor is gone; finishing uploads and unmounting");
       await this.#stop(this.#options?.drainTimeoutMs ?? 0);
-      if (this.#options !== undefined) await detachServed(this.#options.directory);
+      const { serveDirectory, directory } = this.#options as MountOptions;
+      for (const each of [serveDirectory, directory]) {
+        if (each === undefined) continue;
+        await detachServed(each).catch((error: unknown) =>
+          this.#log.error({ directory: each, err: error }, "not unmounted"),
+        );
+      }
     }
     await this.#end();
   }

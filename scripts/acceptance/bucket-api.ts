@@ -3,7 +3,8 @@
 
 import { request, type Answer, type Question } from "./http.ts";
 import { equal, sameBytes, Unmet } from "./step.ts";
-import { bucketName, type Stage } from "../demo/stage.ts";
+import { bucketName } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 
 export interface ObjectFacts {
   readonly name: string;
@@ -36,7 +37,7 @@ export interface LoggedRequest {
 export class BucketApi {
   readonly #base: string;
 
-  constructor(stage: Stage) {
+  constructor(stage: Pick<Stage, "bucketUrl">) {
     this.#base = stage.bucketUrl;
   }
 

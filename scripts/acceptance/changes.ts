@@ -10,7 +10,7 @@ import { run } from "./programs.ts";
 import { equal, holds, sameBytes, Unmet, within, type Group } from "./step.ts";
 import { picture } from "./uploads.ts";
 import { addressOf, upload, view, viewWhole } from "./visitor.ts";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 
 // A version is trusted for a tenth of its age, at most 60 s.
 const trustedMs = (ageMs: number) => Math.min(60_000, ageMs / 10);

@@ -1,8 +1,9 @@
 // `npm run demo -- --check`: the acceptance list, acted out against a demo of its own.
 
 import { relative } from "node:path";
-import { Stage } from "../demo/stage.ts";
+import { Stage as DemoStage } from "../demo/stage.ts";
 import { groups } from "./groups.ts";
+import type { Stage } from "./stage.ts";
 import { Unmet, type Step } from "./step.ts";
 
 /** Runs the steps whose number or title contains one of `words`, all if none is given. 0 only if all hold. */
@@ -15,7 +16,7 @@ export async function runCheck(words: readonly string[], stop: AbortSignal): Pro
     return 2;
   }
   console.log("Starting the bucket server, the mount, the app and nginx …");
-  const stage = await Stage.temporary();
+  const stage = await DemoStage.temporary();
   const count = { passed: 0, failed: 0 };
   try {
     for (const { name, steps } of wanted) {

@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import { BucketApi } from "./bucket-api.ts";
 import { equal, holds, type Group } from "./step.ts";
 import { sendForm, viewWhole } from "./visitor.ts";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 
 const count = 200;
 const largest = 20_000_000;

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 import { BucketApi } from "./bucket-api.ts";
 import { request } from "./http.ts";
 import { equal, holds, sha256, type Group } from "./step.ts";

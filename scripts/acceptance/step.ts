@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 
 export interface Step {
   /** Where it was demanded, for the reader of a report. */

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 import { BucketApi } from "./bucket-api.ts";
 import { run, type Outcome } from "./programs.ts";
 import { equal, holds, type Group } from "./step.ts";

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { isFuseMount } from "../demo/mounts.ts";
 import { projectDirectory } from "../demo/place.ts";
 import { ownEnvironment } from "../demo/services.ts";
-import { bucketName, type Stage } from "../demo/stage.ts";
+import { bucketName } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 import { BucketApi } from "./bucket-api.ts";
 import { request } from "./http.ts";
 import { run, type Outcome } from "./programs.ts";
@@ -121,7 +122,7 @@ async function wrongStarts(stage: Stage): Promise<string> {
   const placeholder = sentence(await refusedStart(stage, local, { GCS_BUCKET: name }));
   holds(placeholder.includes(name), `said: ${placeholder}`);
 
-  const key = { GOOGLE_APPLICATION_CREDENTIALS: join(stage.options.place.run, "no-such-key.json") };
+  const key = { GOOGLE_APPLICATION_CREDENTIALS: join(stage.folder, "no-such-key.json") };
   const credentials = sentence(await refusedStart(stage, [bucketName], key));
   holds(/credential|no-such-key/i.test(credentials), `said: ${credentials}`);
   return [absent, placeholder, credentials].join(" / ");
@@ -140,10 +141,10 @@ async function refusedStart(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
-  const directory = join(stage.options.place.run, "refused");
+  const directory = join(stage.folder, "refused");
   await mkdir(directory, { recursive: true });
   const operands = args[0]?.startsWith("--") ? [directory, ...args] : [args[0]!, directory, ...args.slice(1)];
-  const state = ["--state-dir", join(stage.options.place.run, "tmp", "refused-state")];
+  const state = ["--state-dir", join(stage.folder, "tmp", "refused-state")];
   const main = join(projectDirectory, "sidecar", "main.ts");
   const command = [process.execPath, main, "exec", ...operands, ...state, "--", "echo", "the app was run"];
   const outcome = await run(command, { environment: { ...ownEnvironment(), ...environment } });

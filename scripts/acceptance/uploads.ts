@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { appUser } from "../demo/place.ts";
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 import { BucketApi } from "./bucket-api.ts";
 import { fileForm, request } from "./http.ts";
 import { run } from "./programs.ts";

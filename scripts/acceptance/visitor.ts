@@ -1,21 +1,24 @@
 // What a visitor of the app does.
 
-import type { Stage } from "../demo/stage.ts";
+import type { Stage } from "./stage.ts";
 import { fileForm, request, type Answer, type Question } from "./http.ts";
 import { equal, sameBytes } from "./step.ts";
 
+/** Where the app is that is visited. */
+export type Visited = Pick<Stage, "publicUrl">;
+
 /** The address of an upload as a browser writes it. */
-export function addressOf(stage: Stage, name: string): string {
+export function addressOf(stage: Visited, name: string): string {
   return `${stage.publicUrl}/uploads/${name.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 /** Sends the form and returns whatever comes back. */
-export function sendForm(stage: Stage, name: string, content: Uint8Array): Promise<Answer> {
+export function sendForm(stage: Visited, name: string, content: Uint8Array): Promise<Answer> {
   return request(`${stage.publicUrl}/`, fileForm("file", name, content));
 }
 
 /** Uploads a file that must be accepted. Returns the address the visitor is sent to. */
-export async function upload(stage: Stage, name: string, content: Uint8Array): Promise<string> {
+export async function upload(stage: Visited, name: string, content: Uint8Array): Promise<string> {
   const answer = await sendForm(stage, name, content);
   equal(`status of the upload of ${name}`, answer.status, 302);
   const location = answer.headers.location ?? "";
@@ -23,7 +26,7 @@ export async function upload(stage: Stage, name: string, content: Uint8Array): P
   return location;
 }
 
-export function view(stage: Stage, name: string, question?: Question): Promise<Answer> {
+export function view(stage: Visited, name: string, question?: Question): Promise<Answer> {
   return request(addressOf(stage, name), question);
 }
 

@@ -22,6 +22,13 @@ export interface Place {
 
 export const appDirectory = (place: Place): string => join(place.run, "app");
 export const uploadsDirectory = (place: Place): string => join(place.run, "app", "uploads");
+/** The same files for the web server, for reading only. */
+export const serveDirectory = (place: Place): string => join(place.run, "serve");
+/** Whoever starts the demo may choose the channel; the native one cannot serve the second folder. */
+export const throughLibfuse = process.env["SIDEMOUNT_CHANNEL"] === "native";
+/** Where the web server reads. */
+export const webDirectory = (place: Place): string =>
+  throughLibfuse ? uploadsDirectory(place) : serveDirectory(place);
 export const temporaryDirectory = (place: Place): string => join(place.run, "tmp");
 export const pidFile = (place: Place, name: string): string => join(place.run, "pids", `${name}.pid`);
 export const logFile = (place: Place, name: string): string => join(place.logs, `${name}.log`);
@@ -59,7 +66,7 @@ export async function openToAll(directory: string): Promise<boolean> {
 export async function furnish(place: Place): Promise<void> {
   for (const directory of [place.bucket, place.state, place.logs])
     await mkdir(directory, { recursive: true });
-  for (const name of ["app/uploads", "nginx", "pids"])
+  for (const name of ["app/uploads", "serve", "nginx", "pids"])
     await mkdir(join(place.run, name), { recursive: true });
   await mkdir(temporaryDirectory(place), { recursive: true });
   await chmod(temporaryDirectory(place), 0o1777);
@@ -84,7 +91,7 @@ export async function clear(place: Place): Promise<void> {
   for (const name of ["app/app.py", "app/templates", "nginx", "pids", "tmp"]) {
     await rm(join(place.run, name), { recursive: true, force: true });
   }
-  for (const name of ["app/uploads", "app", "."]) {
+  for (const name of ["app/uploads", "app", "serve", "."]) {
     await rmdir(join(place.run, name)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT" && error.code !== "ENOTEMPTY") throw error;
     });

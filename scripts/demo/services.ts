@@ -11,8 +11,8 @@ import {
   pidFile,
   projectDirectory,
   temporaryDirectory,
-  uploadsDirectory,
   type Place,
+  webDirectory,
 } from "./place.ts";
 import type { Ports } from "./ports.ts";
 import { Service } from "./service.ts";
@@ -99,7 +99,7 @@ export function appService({ place, ports }: ServiceSettings): Service {
 export function webService(
   { place, ports, address }: ServiceSettings,
   name = "nginx",
-  uploads = uploadsDirectory(place),
+  uploads = webDirectory(place),
 ): Service {
   const directory = join(place.run, "nginx", name);
   const file = join(directory, "nginx.conf");

@@ -4,6 +4,7 @@
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ExtraMount, Part, Stage as ActedOn } from "../acceptance/stage.ts";
 import { unmountWithin } from "./mounts.ts";
 import {
   clear,
@@ -11,6 +12,8 @@ import {
   openToAll,
   placeBelow,
   projectDirectory,
+  serveDirectory,
+  throughLibfuse,
   uploadsDirectory,
   type Place,
 } from "./place.ts";
@@ -29,17 +32,10 @@ export interface StageOptions {
   readonly admin: boolean;
 }
 
-/** Another mount of the same bucket, as another machine would have it. */
-export interface ExtraMount {
-  readonly directory: string;
-  readonly service: Service;
-  close(): Promise<void>;
-}
-
-export class Stage {
+export class Stage implements ActedOn {
   readonly options: StageOptions;
   readonly #settings: ServiceSettings;
-  readonly #services: { bucket: Service; mount: Service; app: Service; web: Service };
+  readonly #services: Readonly<Record<Part, Service>>;
   readonly #extras = new Set<ExtraMount>();
   readonly #death = Promise.withResolvers<ServiceFailed>();
   readonly #removeAtEnd: string | undefined;
@@ -53,7 +49,11 @@ export class Stage {
     this.#settings = { ...options, bucketName };
     this.#services = {
       bucket: bucketService(this.#settings),
-      mount: mountService(this.#settings, "mount", this.uploads, ["--state-dir", this.#state]),
+      mount: mountService(this.#settings, "mount", this.uploads, [
+        "--state-dir",
+        this.#state,
+        ...(throughLibfuse ? [] : ["--serve", serveDirectory(options.place)]),
+      ]),
       app: appService(this.#settings),
       web: webService(this.#settings),
     };
@@ -85,6 +85,10 @@ export class Stage {
     return join(this.options.place.state, `port-${this.options.ports.bucket}`);
   }
 
+  get folder(): string {
+    return this.options.place.run;
+  }
+
   get uploads(): string {
     return uploadsDirectory(this.options.place);
   }
@@ -107,7 +111,7 @@ export class Stage {
     return this.#death.promise;
   }
 
-  service(name: "bucket" | "mount" | "app" | "web"): Service {
+  service(name: Part): Service {
     return this.#services[name];
   }
 
@@ -119,11 +123,11 @@ export class Stage {
   }
 
   /** Starts again what `killEverything` or a step has ended. */
-  async startAgain(names: readonly ("bucket" | "mount" | "app" | "web")[]): Promise<void> {
+  async startAgain(names: readonly Part[]): Promise<void> {
     await this.#start(names);
   }
 
-  async #start(names: readonly ("bucket" | "mount" | "app" | "web")[], signal?: AbortSignal): Promise<void> {
+  async #start(names: readonly Part[], signal?: AbortSignal): Promise<void> {
     await Promise.all(
       names.map((name) => this.#services[name].start((failure) => this.#death.resolve(failure), signal)),
     );
@@ -132,13 +136,18 @@ export class Stage {
   /** Pulls the plug: nothing gets to finish anything. The dead mount is taken away, as a restart would do. */
   async killEverything(): Promise<void> {
     await Promise.all(Object.values(this.#services).map((service) => service.kill()));
-    await unmountWithin(this.uploads);
+    await this.#takeAwayDeadMounts();
   }
 
   /** Kills the mount alone. */
   async killMount(): Promise<void> {
     await this.#services.mount.kill();
+    await this.#takeAwayDeadMounts();
+  }
+
+  async #takeAwayDeadMounts(): Promise<void> {
     await unmountWithin(this.uploads);
+    await unmountWithin(serveDirectory(this.options.place));
   }
 
   /** Forgets all the mount knows locally, as a new machine would. It must not be running. */
@@ -160,7 +169,6 @@ export class Stage {
     ]);
     const extra: ExtraMount = {
       directory,
-      service,
       close: async () => {
         this.#extras.delete(extra);
         await service.stop();

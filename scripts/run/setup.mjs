@@ -5,14 +5,12 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runQuietly, SetupError } from "./quietly.mjs";
 
 export const projectDirectory = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** Node 24, from the npm package `node`: the one on the machine only needs to be able to start us. */
 export const projectNode = join(projectDirectory, "node_modules", "node", "bin", "node");
-
-/** Something is missing that we cannot bring. The message says what it is and what to do. */
-export class SetupError extends Error {}
 
 const program =
   (...paths) =>
@@ -36,6 +34,11 @@ const testPackages = [
     present: program("/usr/bin/fusermount", "/bin/fusermount"),
   },
   { name: "curl", why: "a client in the tests", present: program("/usr/bin/curl") },
+  {
+    name: "openssl",
+    why: "makes certificates for a server in the tests",
+    present: program("/usr/bin/openssl"),
+  },
   { name: "procps", why: "ps, for tests that watch processes", present: program("/usr/bin/ps", "/bin/ps") },
   {
     name: "rclone",
@@ -45,9 +48,51 @@ const testPackages = [
   { name: "rsync", why: "a program that must work on the mount", present: program("/usr/bin/rsync") },
   { name: "tar", why: "a program that must work on the mount", present: program("/usr/bin/tar", "/bin/tar") },
 ];
-const packagesFor = { demo: webPackages, test: [...webPackages, ...testPackages], bench: [] };
+const containerPackages = [
+  {
+    name: "docker.io",
+    why: "a Docker engine, to build the images and run them (one is started for the tests alone)",
+    present: () => engineRuns() || existsSync("/usr/sbin/dockerd"),
+  },
+  {
+    name: "mmdebstrap",
+    why: "makes a base image where Docker Hub cannot be reached",
+    present: () => engineRuns() || existsSync("/usr/bin/mmdebstrap"),
+  },
+  {
+    name: "shellcheck",
+    why: "reads the scripts of the images",
+    present: program("/usr/bin/shellcheck", "/usr/local/bin/shellcheck"),
+  },
+];
+const benchPackages = [
+  webPackages.find(({ name }) => name === "nginx-light"),
+  { name: "wrk", why: "asks nginx for files as fast as it answers", present: program("/usr/bin/wrk") },
+];
+const deployPackages = [
+  { name: "shellcheck", why: "reads our shell scripts", present: program("/usr/bin/shellcheck") },
+  { name: "systemd", why: "reads our units", present: program("/usr/bin/systemd-analyze") },
+  {
+    name: "python3",
+    why: "runs checks of cloud-init and Kubernetes files",
+    present: program("/usr/bin/python3"),
+  },
+  { name: "python3-venv", why: "keeps those checks apart", present: () => pythonHas("ensurepip") },
+];
+// What would be started at the next boot; we only want the programs.
+const servicesOf = {
+  "nginx-light": ["nginx.service"],
+  "docker.io": ["docker.service", "docker.socket", "containerd.service"],
+};
+const packagesFor = {
+  demo: webPackages,
+  test: [...webPackages, ...testPackages, ...deployPackages],
+  "test:deploy": deployPackages,
+  "test:container": [...webPackages, ...testPackages, ...containerPackages],
+  bench: benchPackages,
+};
 
-/** Makes the machine ready for `demo`, `test` or `bench`, or throws a SetupError. */
+/** Makes the machine ready for `demo`, `test`, `test:deploy`, `test:container` or `bench`, or throws a SetupError. */
 export function setUp(command) {
   requireMachine();
   installNpmPackages();
@@ -141,6 +186,10 @@ function readPackages(path) {
   }
 }
 
+function engineRuns() {
+  return spawnSync("docker", ["info"], { stdio: "ignore", timeout: 20_000 }).status === 0;
+}
+
 function pythonHas(module) {
   if (!existsSync("/usr/bin/python3")) return false;
   const script = `import importlib.util as u, sys; sys.exit(u.find_spec("${module}") is None)`;
@@ -163,12 +212,13 @@ function installDebianPackages(missing) {
       env,
     ),
   );
-  if (missing.some(({ name }) => name === "nginx-light") && existsSync("/run/systemd/system")) {
-    runQuietly("systemctl", ["disable", "--quiet", "nginx.service"], env);
+  const services = missing.flatMap(({ name }) => servicesOf[name] ?? []);
+  if (services.length > 0 && existsSync("/run/systemd/system")) {
+    runQuietly("systemctl", ["disable", "--quiet", ...services], env);
   }
 }
 
-// Debian starts a web server on port 80 as soon as its package is installed. We only want the program;
+// Debian starts a web server on port 80, or an engine, as soon as its package is installed. We only want the program;
 // policy-rc.d is Debian's way to say so.
 function withServicesHeldBack(install) {
   const policy = "/usr/sbin/policy-rc.d";
@@ -179,19 +229,4 @@ function withServicesHeldBack(install) {
   } finally {
     rmSync(policy, { force: true });
   }
-}
-
-/** Runs a program whose output matters only if it fails. */
-function runQuietly(command, args, env) {
-  // With a handler, Ctrl-C ends the child and leaves us to clean up; without, both would be gone at once.
-  let interrupted = false;
-  const onInterrupt = () => (interrupted = true);
-  process.on("SIGINT", onInterrupt);
-  const answer = spawnSync(command, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-  process.off("SIGINT", onInterrupt);
-  if (answer.status === 0) return;
-  const said = `${answer.stdout ?? ""}${answer.stderr ?? ""}`.trimEnd();
-  const end =
-    interrupted || answer.signal ? "was interrupted" : `failed (${answer.error?.message ?? answer.status})`;
-  throw new SetupError(`${said}\n${command} ${args.join(" ")} ${end}.`.trimStart());
 }

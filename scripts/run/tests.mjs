@@ -5,30 +5,53 @@
 import { join } from "node:path";
 import { avaReader } from "./ava.mjs";
 import { lines, runToEnd } from "./child.mjs";
+import { installDeployTools } from "./deploy-tools.mjs";
+import { SetupError } from "./quietly.mjs";
 import { projectDirectory, projectNode } from "./setup.mjs";
 import { unittestReader } from "./unittest.mjs";
 
 const ava = join(projectDirectory, "node_modules", "ava", "entrypoints", "cli.mjs");
 
+const deploySuite = { title: "Deployment files", run: runDeploySuite };
 const suites = [
   { title: "Types, lint, formatting", run: runCheck },
   { title: "Demo app on a plain folder", run: runUnittest },
-  { title: "Unit tests", run: () => runAva([]) },
-  { title: "On a real mount", run: () => runAva(["--config", "sidecar/test/mount.config.js"]) },
+  { title: "Unit tests", run: () => runAva(ava, []) },
+  deploySuite,
+  { title: "On a real mount", run: () => runAva(ava, ["--config", "sidecar/test/mount.config.js"]) },
 ];
 
-/** Runs everything; resolves with 0 only if all of it passed. */
+/** Runs everything but the container tests; resolves with 0 only if all of it passed. */
 export async function runTests(args) {
+  return runWithoutArguments(suites, args);
+}
+
+/** Runs what is checked of the files below gce/. */
+export async function runDeployTests(args) {
+  return runWithoutArguments([deploySuite], args);
+}
+
+/** The images, really built and run; `args` are test files, all if there are none. Resolves as `runTests`. */
+export async function runContainerTests(args) {
+  const run = () => runAva(join("scripts", "container", "run.ts"), args);
+  return runSuites([{ title: "In containers", run }]);
+}
+
+async function runWithoutArguments(wanted, args) {
   if (args.length > 0) {
-    console.error(`npm test runs everything and takes no arguments. For one file: npx ava ${args.join(" ")}`);
+    console.error(`This runs everything and takes no arguments. For one file: npx ava ${args.join(" ")}`);
     return 2;
   }
+  return runSuites(wanted);
+}
+
+async function runSuites(wanted) {
   const total = { passed: 0, failed: 0 };
   let ending = ""; // a signal asked us to stop: no further suites
   const onSignal = (signal) => (ending = signal);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, onSignal);
 
-  for (const { title, run } of suites) {
+  for (const { title, run } of wanted) {
     console.log(`\n── ${title} ──`);
     const begin = performance.now();
     const { passed, failed } = await run();
@@ -51,6 +74,18 @@ async function runCheck() {
   return { passed: 0, failed: status === 0 ? 0 : 1 };
 }
 
+// Its tools take minutes where they are missing, and only this suite needs them: it fails without them, and alone.
+async function runDeploySuite() {
+  try {
+    installDeployTools(projectDirectory);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.log(error.message);
+    return { passed: 0, failed: 1 };
+  }
+  return runAva(ava, ["--config", "gce/test/deploy.config.js"]);
+}
+
 async function runUnittest() {
   const reader = unittestReader();
   const status = await runToEnd("/usr/bin/python3", ["-m", "unittest", "--verbose", "--buffer"], {
@@ -64,11 +99,12 @@ async function runUnittest() {
   return settle(reader.end(), status);
 }
 
-async function runAva(args) {
+/** Runs `program`, which is ava or ends in running it. */
+async function runAva(program, args) {
   const reader = avaReader();
   const report = lines((line) => reader.line(line));
   const colour = process.stdout.isTTY ? ["--color"] : [];
-  const status = await runToEnd(projectNode, [ava, ...colour, ...args], {
+  const status = await runToEnd(projectNode, [program, ...colour, ...args], {
     onStdout: (text) => {
       process.stdout.write(text);
       report.push(text);

@@ -1,15 +1,12 @@
 // Figures as text, which is at the same time the page in docs/.
 
+import type { Benchmark, Figures } from "./benchmark.ts";
 import type { Machine } from "./machine.ts";
-import type { Result } from "./measure.ts";
-import type { Benchmark } from "./scenario.ts";
-
-const HEADINGS = ["", "mount", "disk", "mount ÷ disk", "goal", ""];
 
 export function report(
   benchmark: Benchmark,
   machine: Machine,
-  results: readonly Result[],
+  { headings, rows }: Figures,
   rounds: number,
 ): string {
   const { cores, processor, memoryGiB, kernel, node, disk, commit } = machine;
@@ -21,23 +18,8 @@ ${benchmark.explanation}
 - commit: ${commit}
 - medians of ${rounds} measurements on each side, in turn, in one run
 
-${table([HEADINGS, ...results.map(row)])}
+${table([headings, ...rows])}
 `;
-}
-
-function row({ scenario, mount, disk, ratio, passed }: Result): string[] {
-  const { unit, goal, title } = scenario;
-  const figure = (value: number): string =>
-    unit === "MB" ? `${value.toFixed(0)} MB/s` : `${value.toFixed(value < 10 ? 2 : 0)} µs`;
-  const verdict = passed === undefined ? "" : passed ? "pass" : "FAIL";
-  return [
-    title,
-    figure(mount),
-    figure(disk),
-    ratio.toFixed(2),
-    goal === undefined ? "" : `≥ ${goal}`,
-    verdict,
-  ];
 }
 
 /** A table as prettier would write it; all columns but the first and the last are numbers. */
@@ -56,4 +38,13 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 function sentence(title: string): string {
   return title.charAt(0).toLowerCase() + title.slice(1);
+}
+
+/** The page with this section in place of its earlier one, or at its end. */
+export function withSection(page: string, section: string): string {
+  const [heading = ""] = /^## `[^`]*`/.exec(section) ?? [];
+  const start = page.indexOf(heading);
+  if (start < 0) return `${page.trimEnd()}\n\n${section}`;
+  const end = page.indexOf("\n## ", start + 1);
+  return `${page.slice(0, start)}${section}${end < 0 ? "" : page.slice(end)}`;
 }

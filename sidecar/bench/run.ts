@@ -1,19 +1,17 @@
 // `npm run bench`: measures, prints, and fails when a goal is missed.
 
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Cleanups } from "../test/helpers/cleanups.ts";
+import type { Benchmark, Figures } from "./benchmark.ts";
 import { local } from "./local.ts";
 import { describeMachine } from "./machine.ts";
-import { measure, type Result } from "./measure.ts";
-import { makePlace } from "./place.ts";
-import { report } from "./report.ts";
-import type { Benchmark } from "./scenario.ts";
+import { nginx } from "./nginx.ts";
+import { report, withSection } from "./report.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [local];
+const BENCHMARKS: readonly Benchmark[] = [local, nginx];
 const PAGE = fileURLToPath(new URL("../../docs/BENCHMARKS.md", import.meta.url));
-const DEFAULT_ROUNDS = 9;
 
 const HELP = `Usage: npm run bench -- NAME [--rounds N] [--write]
 
@@ -21,18 +19,11 @@ Measures and prints a table. Exits with 1 when a goal is missed.
 
 ${BENCHMARKS.map(({ name, title }) => `  ${name.padEnd(12)}${title}`).join("\n")}
 
-  --rounds N  measurements on each side, at least 3 (${DEFAULT_ROUNDS})
+  --rounds N  measurements on each side, at least 3 (${BENCHMARKS.map(({ name, rounds }) => `${name}: ${rounds}`).join(", ")})
   --write     write the result to docs/BENCHMARKS.md as well
   --help      this text
 
 Needs root and /dev/fuse. Uses the folder for temporary files (TMPDIR) and leaves nothing there.
-`;
-
-const INTRODUCTION = `# Benchmarks
-
-Written by \`npm run bench -- NAME --write\`, not by hand. Compare shares, not figures: they are from one run on the machine
-that is named.
-
 `;
 
 interface Wish {
@@ -66,7 +57,7 @@ function understand(words: string[]): Wish | { readonly text: string; readonly s
   const benchmark = BENCHMARKS.find((each) => each.name === name);
   const there = BENCHMARKS.map((each) => each.name).join(", ");
   if (benchmark === undefined) return refuse(`There is no benchmark ${name}. There are: ${there}.`);
-  const rounds = Number(values.rounds ?? DEFAULT_ROUNDS);
+  const rounds = Number(values.rounds ?? benchmark.rounds);
   if (!Number.isInteger(rounds) || rounds < 3)
     return refuse(`--rounds ${values.rounds}: expected a whole number of at least 3.`);
   return { benchmark, rounds, write: values.write === true };
@@ -80,14 +71,14 @@ async function main(): Promise<number> {
   }
   const { benchmark, rounds, write } = wish;
   const machine = describeMachine(); // first: the commit that is measured is the one that was started
-  const results = await measureAll(benchmark, rounds);
-  const text = report(benchmark, machine, results, rounds);
+  const figures = await measure(wish);
+  const text = report(benchmark, machine, figures, rounds);
   process.stdout.write(text);
-  if (write) await writeFile(PAGE, INTRODUCTION + text);
-  return results.some(({ passed }) => passed === false) ? 1 : 0;
+  if (write) await writeFile(PAGE, withSection(await readFile(PAGE, "utf8"), text));
+  return figures.passed ? 0 : 1;
 }
 
-async function measureAll({ scenarios }: Benchmark, rounds: number): Promise<Result[]> {
+async function measure({ benchmark, rounds }: Wish): Promise<Figures> {
   const cleanups = new Cleanups();
   for (const [signal, status] of [
     ["SIGINT", 130],
@@ -96,13 +87,7 @@ async function measureAll({ scenarios }: Benchmark, rounds: number): Promise<Res
   ] as const)
     process.once(signal, () => void cleanups.run().finally(() => process.exit(status)));
   try {
-    const place = await makePlace(cleanups);
-    const results: Result[] = [];
-    for (const scenario of scenarios) {
-      process.stderr.write(`${scenario.title} …\n`);
-      results.push(await measure(scenario, place, rounds));
-    }
-    return results;
+    return await benchmark.measure(cleanups, rounds, (line) => process.stderr.write(`${line} …\n`));
   } finally {
     await cleanups.run();
   }

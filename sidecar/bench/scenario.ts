@@ -1,4 +1,4 @@
-// What a benchmark consists of: named scenarios, each the same work done through the mount and on the disk below it.
+// Named scenarios, each the same work done through the mount and on the disk below it.
 
 import type { Work } from "./work.ts";
 
@@ -12,12 +12,4 @@ export interface Scenario {
   readonly prepare: Work;
   /** What is measured, again and again, in the same folder. */
   readonly work: Work;
-}
-
-export interface Benchmark {
-  readonly name: string;
-  readonly title: string;
-  /** How it was done, for whoever reads the figures. */
-  readonly explanation: string;
-  readonly scenarios: readonly Scenario[];
 }

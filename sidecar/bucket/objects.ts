@@ -11,6 +11,9 @@ export const operationKey = "sidemount-op";
 export const objectFields =
   "name,generation,metageneration,size,crc32c,timeCreated,updated,contentType,contentEncoding,metadata";
 
+// One for the many that have none.
+const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
+
 // int64 fields are JSON strings.
 interface ObjectResource {
   name: string;
@@ -46,7 +49,7 @@ export function decodeObject(json: unknown): ObjectInfo {
     updatedMs,
     contentType: resource.contentType,
     contentEncoding: resource.contentEncoding,
-    metadata: resource.metadata ?? {},
+    metadata: resource.metadata ?? NO_METADATA,
   };
 }
 

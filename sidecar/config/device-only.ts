@@ -2,11 +2,24 @@
 
 import type { MountOptions } from "./mount-options.ts";
 
-/** The first option given that needs the device channel, as it is typed; undefined if there is none. */
-export function deviceOnly({ passthrough }: Pick<MountOptions, "passthrough">): string | undefined {
-  if (passthrough === "on") return "--passthrough on";
-  return undefined;
+export interface DeviceOnly {
+  /** As it is typed. */
+  readonly option: string;
+  /** Why the native channel does not have it. */
+  readonly reason: string;
 }
 
-/** Why the native channel does not have what `deviceOnly` names. */
-export const WHY_DEVICE_ONLY = "libfuse 2, which the native channel goes through, does not have it";
+type Chosen = Pick<MountOptions, "passthrough"> & { readonly serveDirectory?: string | undefined };
+
+/** The first option given that needs the device channel; undefined if there is none. */
+export function deviceOnly({ passthrough, serveDirectory }: Chosen): DeviceOnly | undefined {
+  if (serveDirectory !== undefined)
+    return {
+      option: "--serve",
+      reason:
+        "what is served there stays in the kernel until it is told of a new version, which libfuse 2 cannot do",
+    };
+  if (passthrough === "on")
+    return { option: "--passthrough on", reason: "libfuse 2, which it goes through, does not have it" };
+  return undefined;
+}

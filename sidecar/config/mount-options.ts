@@ -5,6 +5,8 @@ export interface MountOptions {
   readonly bucket: string;
   /** Absolute path of the mount point. */
   readonly directory: string;
+  /** Absolute path of a second mount point: a folder that web servers only read (DESIGN.md §2). */
+  readonly serveDirectory?: string;
   /** "" or a prefix ending in "/": only names below it are visible. */
   readonly prefix: string;
   /** Base URL of the JSON API, for example `https://storage.googleapis.com` or `http://127.0.0.1:4443`. */

@@ -1,6 +1,8 @@
 // Every option of `mount` and `exec`, once: the command line, the environment, /etc/fstab, the help text and
 // docs/OPTIONS.md are all read from this table.
 
+import path from "node:path";
+
 import { endpointFrom } from "../bucket/endpoint.ts";
 import { parsePrefix } from "./bucket-name.ts";
 import { parseDeadline, parseDuration } from "./duration.ts";
@@ -56,6 +58,11 @@ function parseStateDirectory(text: string): string {
   return text.length > 1 ? text.replace(/\/+$/, "") : text;
 }
 
+function parseDirectory(text: string, machine: Machine): string {
+  if (text.trim() === "") throw new WrongValue("a folder, such as ./serve");
+  return path.resolve(machine.workingDirectory, text);
+}
+
 export const optionTable = {
   prefix: option({
     flag: "prefix",
@@ -75,6 +82,17 @@ export const optionTable = {
     group: "What is mounted",
     help: "Server to talk to. Other servers than Google's are spoken to without credentials.",
     parse: parseEndpoint,
+  }),
+  serveDirectory: option({
+    flag: "serve",
+    placeholder: "DIR",
+    environment: "SIDEMOUNT_SERVE",
+    defaultWords: "none",
+    group: "What is mounted",
+    help:
+      "An empty folder on which to show the same for reading only: web servers read there at the speed of the disk. " +
+      "It shows what the bucket holds. Not with --channel native.",
+    parse: parseDirectory,
   }),
   readOnly: option({
     flag: "read-only",

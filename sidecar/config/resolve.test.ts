@@ -70,6 +70,10 @@ test("what only the device channel can do is refused with the native one", (t) =
     instanceOf: UsageError,
     message: /--passthrough on cannot be had with --channel native: libfuse 2/,
   });
+  t.throws(() => resolve({ flags: { channel: "native", serveDirectory: "serve" } }), {
+    instanceOf: UsageError,
+    message: /--serve cannot be had with --channel native: what is served .* libfuse 2 cannot do/,
+  });
   t.is(resolve({ flags: { ...native, passthrough: "auto" } }).channel, "native");
   t.notThrows(() => resolve({ flags: { ...native, channel: "auto" } }), "decided when it is mounted");
 });
@@ -91,6 +95,7 @@ test("every option can be given in the environment and in -o", (t) => {
   const examples: Record<string, string> = {
     endpoint: "http://127.0.0.1:4443",
     stateDirectory: "/tmp/state",
+    serveDirectory: "/tmp/serve",
     uid: "7",
     gid: "8",
   };
@@ -204,9 +209,19 @@ test("a misspelled environment variable is noticed, others are left alone", (t) 
   ]);
 });
 
+test("a folder to serve is found from the working directory and lies apart from the others", (t) => {
+  t.is(resolve().serveDirectory, undefined);
+  t.is(resolve({ flags: { serveDirectory: "serve" } }).serveDirectory, "/home/me/serve");
+  t.is(resolve({}, { SIDEMOUNT_SERVE: "/srv/serve" }).serveDirectory, "/srv/serve");
+  for (const wrong of ["uploads", "uploads/serve", "/home", "/var/lib/sidemount"]) {
+    const flags = { serveDirectory: wrong, stateDirectory: "/var/lib/sidemount/uploads" };
+    t.throws(() => resolve({ flags }), { instanceOf: UsageError }, wrong);
+  }
+});
+
 test("options that are not built yet are not offered", (t) => {
   const flags = optionKeys.map((key) => specOf(key).flag);
-  for (const later of ["serve", "write-back", "http"]) t.false(flags.includes(later));
+  for (const later of ["write-back", "http"]) t.false(flags.includes(later));
 });
 
 test("docs/OPTIONS.md shows the table of options as it is", (t) => {

@@ -9,7 +9,7 @@ import path from "node:path";
 import { endpointFrom } from "../bucket/endpoint.ts";
 import { parseBucketAddress } from "./bucket-name.ts";
 import { closest } from "./closest.ts";
-import { deviceOnly, WHY_DEVICE_ONLY } from "./device-only.ts";
+import { deviceOnly } from "./device-only.ts";
 import { readFstabOptions } from "./fstab-options.ts";
 import type { MountOptions } from "./mount-options.ts";
 import { homeOf } from "./ownership.ts";
@@ -56,10 +56,16 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
   };
   const stateDirectory =
     values.stateDirectory ?? path.join(stateHome(environment, machine), stateName(where));
-  refuseOverlap(directory, stateDirectory);
+  const { serveDirectory, ...others } = values;
+  refuseOverlap(["The state folder", stateDirectory], ["the mount point", directory], "--state-dir");
+  if (serveDirectory !== undefined) {
+    refuseOverlap(["The folder to serve", serveDirectory], ["the mount point", directory], "--serve");
+    refuseOverlap(["The folder to serve", serveDirectory], ["the state folder", stateDirectory], "--serve");
+  }
   if (values.channel === "native") refuseDeviceOnly(values);
   return {
-    ...values,
+    ...others,
+    ...(serveDirectory === undefined ? {} : { serveDirectory }),
     ...where,
     stateDirectory,
     uid: values.uid ?? machine.uid,
@@ -88,7 +94,7 @@ function readOperands(operands: readonly string[], environment: Environment, mac
 }
 
 // Values whose default depends on other things stay undefined here.
-type Computed = "endpoint" | "stateDirectory" | "uid" | "gid";
+type Computed = "endpoint" | "stateDirectory" | "serveDirectory" | "uid" | "gid";
 type Read = Omit<OptionValues, Computed> & { [Key in Computed]: OptionValues[Key] | undefined };
 
 function readValues(typed: Typed, environment: Environment, machine: Machine): Read {
@@ -146,22 +152,27 @@ function stateHome(environment: Environment, { uid, passwd }: Machine): string {
 }
 
 function refuseDeviceOnly(values: Parameters<typeof deviceOnly>[0]): void {
-  const option = deviceOnly(values);
-  if (option === undefined) return;
+  const wanted = deviceOnly(values);
+  if (wanted === undefined) return;
   throw new UsageError(
-    `${option} cannot be had with --channel native: ${WHY_DEVICE_ONLY}.`,
+    `${wanted.option} cannot be had with --channel native: ${wanted.reason}.`,
     "Leave one of the two out.",
   );
 }
 
-// Copies under the mount would be files of the bucket, and reading one would need the other.
-function refuseOverlap(directory: string, stateDirectory: string): void {
+// Copies under the mount would be files of the bucket, and reading one would need the other; of two mounts one within
+// the other, one would hide the other.
+function refuseOverlap(
+  one: readonly [string, string],
+  other: readonly [string, string],
+  option: string,
+): void {
   const below = (child: string, parent: string) =>
     `${child}/`.startsWith(parent === "/" ? "/" : `${parent}/`);
-  if (below(stateDirectory, directory) || below(directory, stateDirectory)) {
+  if (below(one[1], other[1]) || below(other[1], one[1])) {
     throw new UsageError(
-      `The state folder ${stateDirectory} and the mount point ${directory} lie within each other.`,
-      "Choose another place with --state-dir.",
+      `${one.join(" ")} and ${other.join(" ")} lie within each other.`,
+      `Choose another place with ${option}.`,
     );
   }
 }

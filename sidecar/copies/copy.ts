@@ -41,6 +41,8 @@ export class Copy {
   versionEnd: number;
   /** Changed by us on behalf of a program since the last successful upload. */
   dirty = false;
+  /** Somebody may still write to it through a mapping that outlives its descriptor, until a lease says no (RULES 1). */
+  mayBeMapped = false;
   /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
   promised = false;
   /** State of the file at the last moment it was known to equal what was uploaded or fetched. */
@@ -55,7 +57,7 @@ export class Copy {
   /** Downloads of the whole version whose checksum is still to come: until then the copy is not whole. */
   #unverified = 0;
   /** Ranges programs wrote while bytes of the version were still arriving. */
-  #written = new Extents();
+  #written: Extents | undefined;
   /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
   readonly #writes = new Turn();
 
@@ -149,7 +151,7 @@ export class Copy {
       if (this.present === undefined) return;
       const range = { start: offset, end: offset + data.length };
       this.present.add(range);
-      this.#written.add(range);
+      (this.#written ??= new Extents()).add(range);
       this.#noteIfWhole();
     });
   }
@@ -178,7 +180,7 @@ export class Copy {
 
   /** The bytes that came are not those of the version: only what programs wrote counts as present from now on. */
   discard(): void {
-    this.present = new Extents(this.#written.ranges);
+    this.present = new Extents(this.#written?.ranges);
   }
 
   /** All bytes of the version are about to come, their checksum last. Call the result when that is over. */

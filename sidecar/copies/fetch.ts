@@ -29,10 +29,14 @@ export class ReaderPosition {
   #next = 0;
   #windowBytes = 0;
 
+  /** Whether a read at `offset` goes on where this reader was, or close to it. */
+  continuesAt(offset: number): boolean {
+    return offset >= this.#next - RANDOM_READ_BYTES && offset <= this.#next + RANDOM_READ_BYTES;
+  }
+
   /** The range to have for a read of `wanted`: the read itself, rounded; more when reads follow each other. */
   plan(wanted: ByteRange): { needed: ByteRange; ahead: ByteRange | undefined } {
-    const sequential =
-      wanted.start >= this.#next - RANDOM_READ_BYTES && wanted.start <= this.#next + RANDOM_READ_BYTES;
+    const sequential = this.continuesAt(wanted.start);
     this.#windowBytes = sequential
       ? Math.min(Math.max(this.#windowBytes * 2, RANDOM_READ_BYTES * 2), WINDOW_MAX_BYTES)
       : 0;

@@ -13,7 +13,8 @@ export function nobodyCanWrite(copy: Copy): boolean {
   copy.close();
   const descriptor = fs.openSync(copy.path, fs.constants.O_RDONLY);
   try {
-    return tryReadLease(descriptor);
+    copy.mayBeMapped = !tryReadLease(descriptor);
+    return !copy.mayBeMapped;
   } finally {
     fs.closeSync(descriptor);
   }

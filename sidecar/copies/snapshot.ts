@@ -5,7 +5,7 @@ import fs from "node:fs/promises";
 import { constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { crc32c } from "@node-rs/crc32";
-import type { UploadSource } from "../bucket/bucket.ts";
+import type { ObjectInfo, UploadSource } from "../bucket/bucket.ts";
 import { sameStamp, type Copy, type Stamp } from "./copy.ts";
 
 /** Up to here the very bytes that were summed are sent, from memory, in one request. */
@@ -41,6 +41,11 @@ export async function sumFile(copy: Copy, size: number): Promise<number> {
     sum = crc32c(await copy.read(position, Math.min(CHUNK_BYTES, size - position)), sum);
   }
   return sum;
+}
+
+/** Whether the file's bytes are the version's, whatever its times say. */
+export async function holdsVersion(copy: Copy, { size, crc32c: expected }: ObjectInfo): Promise<boolean> {
+  return copy.observe().size === size && (await sumFile(copy, size)) === expected;
 }
 
 function ageMs(stamp: Stamp): number {

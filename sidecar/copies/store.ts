@@ -4,6 +4,7 @@
 // and the withdrawal committed, before anyone may write to the file again. Clean copies that nobody has open are
 // the read cache: least recently used first to go. Everything else is pinned.
 
+import { constants } from "node:fs";
 import fs from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
@@ -12,18 +13,20 @@ import { Extents } from "../lib/extents.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Copy } from "./copy.ts";
-import type { SqlValue, Statement } from "./database.ts";
+import type { Statement } from "./database.ts";
+import { Inheritance } from "./inheritance.ts";
+import { holdsVersion } from "./snapshot.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
-/** Rows taken into the cache's order at a time after a start; none are needed to begin (RULES 20). */
-const ROWS_PER_STEP = 500;
+/** Each is remembered in memory: of a cache full of small files, these are kept. */
+const RESTING_MAX = 200_000;
 
 /** What the cache knows of a clean copy nobody has open. */
 interface Resting {
   readonly bytes: number;
-  /** Absent for copies of an earlier run that nobody has used in this one. */
-  readonly copy?: Copy;
+  /** Gone for copies that nobody remembers, and absent for those of an earlier run that nobody has used in this one. */
+  readonly copy?: WeakRef<Copy>;
 }
 
 export class CopyStore {
@@ -34,52 +37,34 @@ export class CopyStore {
   readonly #inUse = new Set<string>();
   /** Given up, and not yet gone from disk and database: not to be found again. */
   readonly #leaving = new Set<string>();
-  /** An earlier run left copies: their names are worth a look. */
-  #inherited = false;
+  readonly #inheritance: Inheritance;
 
   constructor(state: StateFolder, options: { cacheSizeBytes: number; background: Background; log: Log }) {
     this.#state = state;
     this.#background = options.background;
     this.#log = options.log;
     this.#resting = new LRUCache({
+      max: RESTING_MAX,
       maxSize: Math.max(1, options.cacheSizeBytes),
       maxEntrySize: Math.max(1, options.cacheSizeBytes),
       sizeCalculation: ({ bytes }) => Math.max(1, bytes),
       dispose: ({ copy }, id, reason) => {
-        if (reason === "evict") this.#evict(id, copy);
+        if (reason === "evict") this.#evict(id, copy?.deref());
       },
+    });
+    this.#inheritance = new Inheritance(state, {
+      background: options.background,
+      log: options.log,
+      isInUse: (id) => this.#inUse.has(id),
+      isResting: (id) => this.#resting.has(id),
+      rest: (id, bytes) => this.#restOlder(id, bytes),
+      erase: (id) => this.#erase(id),
     });
   }
 
   /** What an earlier run left: its cache is taken over, its unfinished work is kept and reported (RULES 10). */
-  async takeOver(): Promise<void> {
-    await this.#state.database.write({
-      sql: "UPDATE copies SET state = 'unfinished' WHERE state = 'dirty'",
-      values: [],
-    });
-    const rows = await this.#state.database.read(
-      "SELECT object, state, error FROM copies WHERE state IN ('unfinished', 'failed') ORDER BY used_ms LIMIT 20",
-    );
-    for (const { object, state, error } of rows) {
-      this.#log.warn(
-        { object, state, error },
-        "bytes of an earlier run may not have reached the bucket; they are kept in the state folder",
-      );
-    }
-    const [any] = await this.#state.database.read(
-      "SELECT 1 FROM copies WHERE state IN ('clean', 'partial') LIMIT 1",
-    );
-    this.#inherited = any !== undefined;
-    const startedMs = Date.now();
-    this.#background.start("take over cache", async () => {
-      await this.#takeOverOrder();
-      await this.#eraseUploaded();
-      await this.#state.database.write({
-        sql: "DELETE FROM uploads WHERE copy_id NOT IN (SELECT id FROM copies)",
-        values: [],
-      });
-      await this.#eraseStrays(startedMs);
-    });
+  takeOver(): Promise<void> {
+    return this.#inheritance.takeOver();
   }
 
   /** A new, empty copy for a file that is written from scratch. */
@@ -94,12 +79,50 @@ export class CopyStore {
 
   /** The copy of exactly this version from an earlier use or run, or a new one with nothing present. */
   async obtain(version: ObjectInfo): Promise<Copy> {
-    const known = await this.#find(version);
-    if (known !== undefined) return known;
+    return (await this.#find(version)) ?? this.separate(version);
+  }
+
+  /** A copy of this version beside the one a file may have of it: nothing is present, no later run finds it. */
+  separate(version: ObjectInfo): Copy {
     const id = randomUUID();
-    this.#inUse.add(id);
     const present = version.size === 0 ? undefined : new Extents();
+    this.#inUse.add(id);
     return new Copy(id, this.#state.copyPath(id), { version, create: true, ...(present ? { present } : {}) });
+  }
+
+  /**
+   * The file's bytes aside, if they are exactly those of `version`; undefined if not, or if the disk cannot share them
+   * and `sharedOnly` is set. `quiet`: nobody can write to it now. No later run finds the clone.
+   */
+  async clone(
+    copy: Copy,
+    version: ObjectInfo,
+    { sharedOnly, quiet }: { sharedOnly: boolean; quiet: boolean },
+  ): Promise<Copy | undefined> {
+    const id = randomUUID();
+    const path = this.#state.copyPath(id);
+    const mode = sharedOnly ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
+    this.#inUse.add(id);
+    let clone: Copy | undefined;
+    try {
+      await fs.copyFile(copy.path, path, mode);
+      clone = new Copy(id, path, { version, create: false });
+      // Where somebody may write meanwhile, only the checksum proves what was copied.
+      const proven = quiet && !copy.changed() && copy.version?.generation === version.generation;
+      if (proven || (await holdsVersion(clone, version))) return clone;
+    } catch (error) {
+      await this.#forsake(id, clone);
+      if (sharedOnly) return undefined;
+      throw error;
+    }
+    await this.#forsake(id, clone);
+    return undefined;
+  }
+
+  async #forsake(id: string, copy: Copy | undefined): Promise<void> {
+    copy?.close();
+    this.#inUse.delete(id);
+    await fs.rm(this.#state.copyPath(id), { force: true });
   }
 
   /** Keeps a clean copy for later opens and runs; its bytes are those of `copy.version`. The file is closed. */
@@ -123,7 +146,7 @@ export class CopyStore {
   rest(copy: Copy): void {
     if (copy.retired || !copy.promised) return;
     this.#inUse.delete(copy.id);
-    const resting = { bytes: copy.observe().allocatedBytes, copy };
+    const resting = { bytes: copy.observe().allocatedBytes, copy: new WeakRef(copy) };
     copy.close();
     this.#resting.set(copy.id, resting);
     if (!this.#resting.has(copy.id)) this.#evict(copy.id, copy); // larger than the whole cache
@@ -185,14 +208,9 @@ export class CopyStore {
     );
   }
 
-  /** Whether copies of this object are held, of whatever version: a hint that the name may be asked for by get. */
-  async knows(object: string): Promise<boolean> {
-    if (!this.#inherited) return false;
-    const rows = await this.#state.database.read(
-      "SELECT 1 FROM copies WHERE object = ? AND state IN ('clean', 'partial') LIMIT 1",
-      object,
-    );
-    return rows.length > 0;
+  /** Whether an earlier run left copies of this object: a hint that the name may be asked for by get. */
+  knows(object: string): Promise<boolean> {
+    return this.#inheritance.knows(object);
   }
 
   clonePath(copy: Copy): string {
@@ -207,7 +225,8 @@ export class CopyStore {
     );
     if (row === undefined) return undefined;
     const id = String(row["id"]);
-    if (this.#leaving.has(id)) return undefined;
+    // One file, one Copy: what somebody has, or what is on its way out, is nobody else's.
+    if (this.#leaving.has(id) || this.#inUse.has(id)) return undefined;
     try {
       const present = row["present"] === null ? undefined : new Extents(decodeRanges(String(row["present"])));
       const held = decodeVersion(String(row["version"]));
@@ -233,27 +252,12 @@ export class CopyStore {
     }
   }
 
-  async #takeOverOrder(): Promise<void> {
-    let [usedMs, lastId]: [SqlValue, string] = [Date.now() + 1, ""];
-    for (;;) {
-      const rows = await this.#state.database.read(
-        `SELECT id, bytes, used_ms FROM copies WHERE state IN ('clean', 'partial') AND (used_ms, id) < (?, ?)
-         ORDER BY used_ms DESC, id DESC LIMIT ${ROWS_PER_STEP}`,
-        usedMs,
-        lastId,
-      );
-      for (const row of rows) {
-        [usedMs, lastId] = [row["used_ms"] ?? 0, String(row["id"])];
-        this.#restOlder(lastId, Number(row["bytes"]));
-      }
-      if (rows.length < ROWS_PER_STEP) return;
-    }
-  }
-
   /** Copies from an earlier run are all older than anything used in this one: no room means they go. */
   #restOlder(id: string, bytes: number): void {
     if (this.#inUse.has(id) || this.#resting.has(id)) return;
-    if (this.#resting.calculatedSize + bytes > this.#resting.maxSize) this.#evict(id, undefined);
+    const full =
+      this.#resting.size >= RESTING_MAX || this.#resting.calculatedSize + bytes > this.#resting.maxSize;
+    if (full) this.#evict(id, undefined);
     else this.#resting.set(id, { bytes });
   }
 
@@ -269,46 +273,6 @@ export class CopyStore {
     await this.#state.database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
     await fs.rm(this.#state.copyPath(id), { force: true });
     this.#leaving.delete(id);
-  }
-
-  /** Copies that were uploaded when the earlier run ended: of no use, unless they were written to again. */
-  async #eraseUploaded(): Promise<void> {
-    const rows = await this.#state.database.read(
-      "SELECT id, object, used_ms FROM copies WHERE state = 'uploaded'",
-    );
-    for (const { id, object, used_ms: uploadedMs } of rows) {
-      const copyId = String(id);
-      if (this.#inUse.has(copyId)) continue;
-      const changedMs = (await fs.stat(this.#state.copyPath(copyId)).catch(() => undefined))?.ctimeMs ?? 0;
-      if (changedMs <= Number(uploadedMs)) await this.#erase(copyId);
-      else {
-        await this.#state.database.write({
-          sql: "UPDATE copies SET state = 'unfinished' WHERE id = ?",
-          values: [copyId],
-        });
-        this.#log.warn(
-          { object, copy: copyId },
-          "what was written after an upload may not have reached the bucket; it is kept",
-        );
-      }
-    }
-  }
-
-  /** Files of an earlier run that no row speaks of: fetched, but not kept before it ended. */
-  async #eraseStrays(startedMs: number): Promise<void> {
-    for await (const { name } of await fs.opendir(this.#state.copyPath(""))) {
-      const id = name.replace(/\.clone$/, "");
-      if (name === id && this.#resting.has(id)) continue;
-      const changedMs = (await fs.stat(this.#state.copyPath(name)).catch(() => undefined))?.ctimeMs;
-      if (changedMs === undefined || changedMs >= startedMs || this.#inUse.has(id)) continue;
-      if (name === id && (await this.#hasRow(id))) continue;
-      await fs.rm(this.#state.copyPath(name), { force: true });
-    }
-  }
-
-  async #hasRow(id: string): Promise<boolean> {
-    const rows = await this.#state.database.read("SELECT 1 FROM copies WHERE id = ?", id);
-    return rows.length > 0 || this.#inUse.has(id);
   }
 
   #record(copy: Copy, object: string, state: string): void {

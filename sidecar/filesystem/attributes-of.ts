@@ -60,17 +60,27 @@ function sizeOf(node: Node): number {
   return Buffer.byteLength(node.linkTarget ?? "");
 }
 
+/** A folder's attributes: the kernel knows of every change made here; of others' only its times are late. */
+export const DIRECTORY_ATTRIBUTES_MS = 1000;
+
 /** How long the kernel may use what it is told now. What only this machine changes is asked about soon, at no cost. */
 export function validMs(node: Node, nowMs: number): number {
-  return isLocal(node) ? SAME_CALL_MS : remainingTrustMs(node.confirmed, nowMs);
+  const trustMs = remainingTrustMs(node.confirmed, nowMs);
+  if (isDirectory(node) && trustMs > 0) return trustMs; // and no look at all that is below it
+  return isLocal(node) ? SAME_CALL_MS : trustMs;
+}
+
+/** Every walk along a path needs those of its folders. */
+function attributesValidMs(node: Node, entryValidMs: number): number {
+  return isDirectory(node) ? Math.max(entryValidMs, DIRECTORY_ATTRIBUTES_MS) : entryValidMs;
 }
 
 export function attributesReply(node: Node, nowMs: number): AttributesReply {
   return {
     attributes: attributesOf(node),
-    // Worked out for those who ask: of a folder it costs a look at everything in it.
+    // Worked out for those who ask: of a folder it may cost a look at everything in it.
     get attributesValidMs() {
-      return validMs(node, nowMs);
+      return attributesValidMs(node, isDirectory(node) ? 0 : validMs(node, nowMs));
     },
   };
 }
@@ -78,14 +88,15 @@ export function attributesReply(node: Node, nowMs: number): AttributesReply {
 /** An answer that gives the kernel one more reference to the node. */
 export function entryReply(node: Node, nowMs: number): Entry {
   node.lookupCount += 1;
-  let valid: number | undefined;
+  let known: number | undefined;
+  const valid = (): number => (known ??= validMs(node, nowMs));
   return {
     attributes: attributesOf(node),
     get attributesValidMs() {
-      return (valid ??= validMs(node, nowMs));
+      return attributesValidMs(node, valid());
     },
     get entryValidMs() {
-      return (valid ??= validMs(node, nowMs));
+      return valid();
     },
   };
 }

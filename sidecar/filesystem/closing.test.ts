@@ -92,6 +92,7 @@ async function inProcess(t: ExecutionContext, commitDelayMs = 0) {
     shareFile: (): BackingId | undefined => undefined,
     unshareFile: () => undefined,
     entryChanged: () => Promise.resolve(),
+    canExpireNamesAtOnce: () => true,
     attributesChanged: () => Promise.resolve(),
   });
   t.teardown(async () => {

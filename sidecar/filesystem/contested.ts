@@ -4,10 +4,11 @@
 // only once (RULES 24). Where that second try could fail too, the look-up itself fetches what it found, so that the
 // open that follows has one whole version to show, even if that is no longer the newest.
 
+import { isBucketError } from "../bucket/errors.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Lookup } from "./lookup.ts";
-import { isFile, type DirectoryNode, type Node } from "./nodes.ts";
+import { isFile, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
 import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
 
 /** From the open that failed to the look-up that follows it. */
@@ -40,17 +41,26 @@ export class Contested {
     }
   }
 
-  /** The node a look-up found, or a later one of the same name whose bytes are here. */
+  /** The node a look-up found; where the name is contested, it or a later one of the name, its bytes here. */
   async settle(parent: DirectoryNode, found: Node): Promise<Node> {
     if (!this.#take(parent, found.name)) return found;
+    return this.bringBytes(parent, found, (node) => this.#openFiles.fetch(node, HOLD_MS));
+  }
+
+  /** The node, or a later one of the same name, with its bytes here, as far as `fetch` brings them at once. */
+  async bringBytes(
+    parent: DirectoryNode,
+    found: Node,
+    fetch: (node: FileNode) => Promise<void>,
+  ): Promise<Node> {
     let node: Node = found;
     for (let attempt = 0; attempt < FETCH_ATTEMPTS; attempt += 1) {
       if (!isFile(node) || node.local || (node.version?.size ?? 0) > FETCH_WHOLE_BYTES) return node;
       try {
-        await this.#openFiles.fetch(node, HOLD_MS);
+        await fetch(node);
         return node;
       } catch (error) {
-        if (!isStale(error)) throw error;
+        if (!isStale(error) && !isBucketError(error, "aborted")) throw error; // aborted: about to be written here
         node.confirmed = undefined;
         node = await this.#lookup.require(parent, found.name);
       }
@@ -73,6 +83,6 @@ export class Contested {
   }
 }
 
-function isStale(error: unknown): boolean {
+export function isStale(error: unknown): boolean {
   return error instanceof FileSystemError && error.code === "ESTALE";
 }

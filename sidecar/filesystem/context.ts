@@ -8,6 +8,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Kernel } from "./filesystem.ts";
 import type { OwnerAndMode } from "./metadata.ts";
 import type { Node } from "./nodes.ts";
+import type { Witness } from "./serve/witness.ts";
 import type { Tree } from "./tree.ts";
 import type { TrustRule } from "./trust.ts";
 
@@ -38,6 +39,8 @@ export interface Context extends Omit<FileSystemOptions, "mountId" | "prefix"> {
   readonly nextOperationId: () => string;
   /** The channel; nothing of it may be awaited while an operation holds what the kernel waits for. */
   readonly kernel: () => Kernel;
+  /** Who else looks on: the serve mount, if there is one. */
+  readonly witness: () => Witness;
   /** Set once the mount is told to stop: no new writable opens (RULES 31). */
   readonly stopping: () => boolean;
 }

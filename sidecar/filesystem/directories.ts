@@ -3,7 +3,7 @@
 import type { Context } from "./context.ts";
 import { entryReply } from "./attributes-of.ts";
 import { FileSystemError } from "./errors.ts";
-import type { DirectoryEntry, HandleId } from "./filesystem.ts";
+import type { DirectoryEntry, HandleId, InodeId } from "./filesystem.ts";
 import type { Lookup } from "./lookup.ts";
 import { isDirectory, type DirectoryNode, type Node } from "./nodes.ts";
 
@@ -13,18 +13,28 @@ interface OpenDirectory {
   entries: readonly Node[] | undefined;
 }
 
+/** What of a folder is shown, and by which numbers. */
+export interface DirectoryView {
+  shows(node: Node): boolean;
+  inode(node: Node): InodeId;
+}
+
+const EVERYTHING: DirectoryView = { shows: () => true, inode: (node) => node.id };
+
 /** `.` and `..` come first. */
 const DOT_ENTRIES = 2;
 
 export class OpenDirectories {
   readonly #context: Context;
   readonly #lookup: Lookup;
+  readonly #view: DirectoryView;
   readonly #handles = new Map<HandleId, OpenDirectory>();
   #nextHandle = 1;
 
-  constructor(context: Context, lookup: Lookup) {
+  constructor(context: Context, lookup: Lookup, view = EVERYTHING) {
     this.#context = context;
     this.#lookup = lookup;
+    this.#view = view;
   }
 
   open(directory: DirectoryNode): HandleId {
@@ -53,7 +63,15 @@ export class OpenDirectories {
       const dot = position === 0 ? directory : position === 1 ? (directory.parent ?? directory) : undefined;
       if (dot !== undefined) {
         const name = position === 0 ? "." : "..";
-        if (!accept({ name, inode: dot.id, kind: "directory", nextOffset: position + 1, entry: undefined }))
+        if (
+          !accept({
+            name,
+            inode: this.#view.inode(dot),
+            kind: "directory",
+            nextOffset: position + 1,
+            entry: undefined,
+          })
+        )
           return;
         continue;
       }
@@ -65,7 +83,7 @@ export class OpenDirectories {
 
   async #snapshot(directory: DirectoryNode, signal?: AbortSignal): Promise<readonly Node[]> {
     if (this.#context.tree.isAttached(directory)) await this.#lookup.list(directory, signal);
-    return [...directory.children.values()];
+    return [...directory.children.values()].filter((node) => this.#view.shows(node));
   }
 
   #offer(
@@ -74,7 +92,8 @@ export class OpenDirectories {
     withAttributes: boolean,
     accept: (entry: DirectoryEntry) => boolean,
   ): boolean {
-    const { name, id: inode, kind } = node;
+    const { name, kind } = node;
+    const inode = this.#view.inode(node);
     if (!withAttributes) return accept({ name, inode, kind, nextOffset, entry: undefined });
     const entry = entryReply(node, this.#context.monotonicMs());
     const accepted = accept({ name, inode, kind: isDirectory(node) ? "directory" : kind, nextOffset, entry });

@@ -5,8 +5,7 @@ import type { ByteRange } from "../lib/extents.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import { movesEnded, type FileNode, type OpenFile } from "./nodes.ts";
-
-const EMPTY = Buffer.alloc(0);
+import { readCopy } from "./read-copy.ts";
 
 export class FileData {
   readonly #context: Context;
@@ -15,24 +14,20 @@ export class FileData {
     this.#context = context;
   }
 
-  /** Bytes of the open version; fetched first where they are not here yet, and further ahead for those who read on. */
+  /** Bytes of the open version. */
   async read(handle: OpenFile, offset: number, length: number): Promise<Buffer> {
     const { node, position } = handle;
     const { copy, fetcher } = node;
     if (copy === undefined) throw new FileSystemError("EIO", "the open file has no copy");
-    const end = Math.min(offset + length, copy.whole ? offset + length : copy.observe().size);
-    if (offset >= end) return EMPTY;
-    if (!copy.whole && fetcher !== undefined) {
-      const { needed, ahead } = position.plan({ start: offset, end });
-      await this.#bring(node, { start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
-      if (ahead !== undefined)
-        fetcher.lookAhead({ start: ahead.start, end: Math.min(ahead.end, copy.versionEnd) });
-    }
-    return copy.read(offset, end - offset);
+    return readCopy(
+      { copy, fetcher, position: () => position, bring: (range) => this.bring(node, range) },
+      offset,
+      length,
+    );
   }
 
   /** A version that is gone may only have another name: a rename of ours that is under way will tell. */
-  async #bring(node: FileNode, range: ByteRange): Promise<void> {
+  async bring(node: FileNode, range: ByteRange): Promise<void> {
     const { copy, fetcher } = node;
     for (;;) {
       const asked = copy?.version?.generation;

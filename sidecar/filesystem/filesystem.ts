@@ -104,6 +104,8 @@ export interface Kernel {
   entryChanged(parent: InodeId, name: string): Promise<void>;
   /** Attributes changed; cached data stays. */
   attributesChanged(inode: InodeId): Promise<void>;
+  /** Whether the kernel can be told of changed names while a look-up in their folder is under way (RULES 27). */
+  canExpireNamesAtOnce(): boolean;
 }
 
 /**

@@ -22,7 +22,7 @@ export class Lookup {
     if (Buffer.byteLength(name) > NAME_MAX_BYTES)
       throw new FileSystemError("ENAMETOOLONG", "name longer than 255 bytes");
     const known = parent.children.get(name);
-    if (known !== undefined && (isLocal(known) || isTrusted(known.confirmed, monotonicMs()))) return known;
+    if (known !== undefined && (isTrusted(known.confirmed, monotonicMs()) || isLocal(known))) return known;
     if (parent.authoritative || parent.postponed.has(name)) return known;
     if (trust.soleWriter && isTrusted(parent.listed, monotonicMs())) return known;
     const key = tree.objectName(parent) + name;

@@ -2,13 +2,9 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { attributesReply, entryReply, STATISTICS } from "./attributes-of.ts";
-import { Contested } from "./contested.ts";
 import type { Context, FileSystemOptions } from "./context.ts";
-import { OpenDirectories } from "./directories.ts";
 import { FileSystemError } from "./errors.ts";
-import { Explorer } from "./explore.ts";
-import { FileCreator, isAboutToBeWritten } from "./create.ts";
-import { FileData } from "./file-data.ts";
+import { isAboutToBeWritten } from "./create.ts";
 import type * as seam from "./filesystem.ts";
 import type {
   Caller,
@@ -21,36 +17,22 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { Lookup } from "./lookup.ts";
 import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
-import { Namespace } from "./namespace.ts";
 import { isDirectory, isFile } from "./nodes.ts";
-import { OpenFiles } from "./open-files.ts";
-import { Patcher } from "./patch.ts";
-import { FileRenamer } from "./rename.ts";
-import { FolderRenamer } from "./rename-folder.ts";
-import { Saver } from "./save.ts";
-import { AttributeSetter } from "./set-attributes.ts";
+import { makeParts, type Parts } from "./parts.ts";
+import { ServeMount } from "./serve/serve-mount.ts";
+import { nobody } from "./serve/witness.ts";
 import { Tree } from "./tree.ts";
 
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
+
 export class MountedFileSystem implements FileSystem {
   readonly #context: Context;
   readonly #tree: Tree;
-  readonly #lookup: Lookup;
-  readonly #namespace: Namespace;
-  readonly #openFiles: OpenFiles;
-  readonly #directories: OpenDirectories;
-  readonly #data: FileData;
-  readonly #creator: FileCreator;
-  readonly #contested: Contested;
-  readonly #saver: Saver;
-  readonly #patcher: Patcher;
-  readonly #attributes: AttributeSetter;
-  readonly #files: FileRenamer;
-  readonly #folders: FolderRenamer;
+  readonly #parts: Parts;
   #kernel: Kernel | undefined;
+  #serveMount: ServeMount | undefined;
   #stopping = false;
   #operations = 0;
 
@@ -61,47 +43,35 @@ export class MountedFileSystem implements FileSystem {
       tree: this.#tree,
       nextOperationId: () => `${options.mountId}:${++this.#operations}`,
       kernel: () => this.#attached(),
+      witness: () => this.#serveMount ?? nobody,
       stopping: () => this.#stopping,
     };
     this.#context = context;
-    const explorer = new Explorer(context);
-    this.#lookup = new Lookup(context, explorer);
-    this.#patcher = new Patcher(context);
-    this.#saver = new Saver(context, this.#patcher);
-    this.#openFiles = new OpenFiles(context, this.#saver);
-    this.#contested = new Contested(context, this.#lookup, this.#openFiles);
-    this.#namespace = new Namespace(context, this.#patcher);
-    this.#directories = new OpenDirectories(context, this.#lookup);
-    this.#data = new FileData(context);
-    this.#creator = new FileCreator(context, { namespace: this.#namespace, openFiles: this.#openFiles });
-    const parts = {
-      explorer,
-      namespace: this.#namespace,
-      openFiles: this.#openFiles,
-      saver: this.#saver,
-      patcher: this.#patcher,
-    };
-    this.#attributes = new AttributeSetter(context, parts);
-    this.#files = new FileRenamer(context, parts);
-    this.#folders = new FolderRenamer(context, parts);
+    this.#parts = makeParts(context);
   }
 
   attach(kernel: Kernel): void {
     this.#kernel = kernel;
   }
 
+  /** A second tree of the same bucket, for readers only. Call before the first operation. */
+  serve(): FileSystem {
+    this.#serveMount ??= new ServeMount(this.#context, this.#parts);
+    return this.#serveMount.fileSystem;
+  }
+
   /** Makes good what an earlier run had acknowledged: renames it began, attributes it owed. */
   async resumeOwed(): Promise<void> {
     const { owed } = this.#context;
-    await this.#folders.resume(await owed.renames());
-    await this.#namespace.resume(await owed.removals());
-    await this.#patcher.resume(await owed.patches());
+    await this.#parts.folders.resume(await owed.renames());
+    await this.#parts.namespace.resume(await owed.removals());
+    await this.#parts.patcher.resume(await owed.patches());
   }
 
   async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
     const directory = this.#tree.directory(parent);
-    const node = await this.#lookup.require(directory, name, caller.interrupted);
-    return entryReply(await this.#contested.settle(directory, node), this.#now());
+    const node = await this.#parts.lookup.require(directory, name, caller.interrupted);
+    return entryReply(await this.#parts.contested.settle(directory, node), this.#now());
   }
 
   forget(inode: InodeId, count: number): void {
@@ -118,7 +88,8 @@ export class MountedFileSystem implements FileSystem {
     changes: SetAttributes,
   ): Promise<seam.AttributesReply> {
     const node = this.#tree.get(inode);
-    await this.#attributes.set(node, changes);
+    await this.#parts.attributes.set(node, changes);
+    await this.#told();
     return attributesReply(node, this.#now());
   }
 
@@ -150,8 +121,8 @@ export class MountedFileSystem implements FileSystem {
     mode: number,
     umask: number,
   ): Promise<Entry> {
-    this.#openFiles.refuseIfReadOnly();
-    const made = await this.#namespace.makeDirectory(
+    this.#parts.openFiles.refuseIfReadOnly();
+    const made = await this.#parts.namespace.makeDirectory(
       this.#tree.directory(parent),
       name,
       ownerOf(caller, mode, umask),
@@ -160,22 +131,24 @@ export class MountedFileSystem implements FileSystem {
   }
 
   async unlink(caller: Caller, parent: InodeId, name: string): Promise<void> {
-    this.#openFiles.refuseIfReadOnly();
+    this.#parts.openFiles.refuseIfReadOnly();
     const directory = this.#tree.directory(parent);
     const node =
-      directory.children.get(name) ?? (await this.#lookup.require(directory, name, caller.interrupted));
+      directory.children.get(name) ?? (await this.#parts.lookup.require(directory, name, caller.interrupted));
     if (isDirectory(node)) throw new FileSystemError("EISDIR", `${name} is a folder`);
-    await this.#namespace.unlink(directory, node);
-    if (isFile(node)) this.#openFiles.restSoon(node);
+    await this.#parts.namespace.unlink(directory, node);
+    if (isFile(node)) this.#parts.resting.soon(node);
+    await this.#told();
   }
 
   async removeDirectory(caller: Caller, parent: InodeId, name: string): Promise<void> {
-    this.#openFiles.refuseIfReadOnly();
+    this.#parts.openFiles.refuseIfReadOnly();
     const directory = this.#tree.directory(parent);
     const node =
-      directory.children.get(name) ?? (await this.#lookup.require(directory, name, caller.interrupted));
+      directory.children.get(name) ?? (await this.#parts.lookup.require(directory, name, caller.interrupted));
     if (!isDirectory(node)) throw new FileSystemError("ENOTDIR", `${name} is not a folder`);
-    await this.#namespace.removeDirectory(directory, node);
+    await this.#parts.namespace.removeDirectory(directory, node);
+    await this.#told();
   }
 
   async rename(
@@ -186,20 +159,22 @@ export class MountedFileSystem implements FileSystem {
     newName: string,
     flag: seam.RenameFlag,
   ): Promise<void> {
-    this.#openFiles.refuseIfReadOnly();
+    this.#parts.openFiles.refuseIfReadOnly();
     if (flag === "exchange") throw new FileSystemError("EINVAL", "exchanging two names is not offered");
     const from = this.#tree.directory(parent);
     const to = { parent: this.#tree.directory(newParent), name: newName };
-    const node = from.children.get(name) ?? (await this.#lookup.require(from, name, caller.interrupted));
-    if (isDirectory(node)) await this.#folders.rename(node, to, flag);
-    else await this.#files.rename(node, to, flag);
+    const node =
+      from.children.get(name) ?? (await this.#parts.lookup.require(from, name, caller.interrupted));
+    if (isDirectory(node)) await this.#parts.folders.rename(node, to, flag);
+    else await this.#parts.files.rename(node, to, flag);
+    await this.#told();
   }
 
   async open(caller: Caller, inode: InodeId, flags: number): Promise<OpenedFile> {
     const node = this.#tree.file(inode);
-    return this.#contested.watch(node, async () => {
-      await this.#lookup.confirmForOpen(node, caller.interrupted);
-      return this.#openFiles.open(node, flags);
+    return this.#parts.contested.watch(node, async () => {
+      await this.#parts.lookup.confirmForOpen(node, caller.interrupted);
+      return this.#parts.openFiles.open(node, flags);
     });
   }
 
@@ -212,7 +187,12 @@ export class MountedFileSystem implements FileSystem {
     flags: number,
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
     const directory = this.#tree.directory(parent);
-    const { node, opened } = await this.#creator.create(directory, name, ownerOf(caller, mode, umask), flags);
+    const { node, opened } = await this.#parts.creator.create(
+      directory,
+      name,
+      ownerOf(caller, mode, umask),
+      flags,
+    );
     return { entry: entryReply(node, this.#now()), opened };
   }
 
@@ -223,7 +203,7 @@ export class MountedFileSystem implements FileSystem {
     offset: number,
     length: number,
   ): Promise<Buffer> {
-    return this.#data.read(this.#openFiles.get(handle), offset, length);
+    return this.#parts.data.read(this.#parts.openFiles.get(handle), offset, length);
   }
 
   async write(
@@ -233,28 +213,33 @@ export class MountedFileSystem implements FileSystem {
     offset: number,
     data: Buffer,
   ): Promise<number> {
-    return this.#data.write(this.#openFiles.get(handle), offset, data);
+    return this.#parts.data.write(this.#parts.openFiles.get(handle), offset, data);
   }
 
   async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
-    const { node } = this.#openFiles.get(handle);
+    const { node } = this.#parts.openFiles.get(handle);
     if (await isAboutToBeWritten(node, caller.pid)) return;
     await this.fsync(caller, inode, handle);
   }
 
   async fsync(_caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
-    const { node, writable } = this.#openFiles.get(handle);
-    if (writable || node.patchOwed) await this.#saver.save(node);
+    const { node, writable } = this.#parts.openFiles.get(handle);
+    if (!writable && !node.patchOwed) return;
+    try {
+      await this.#parts.saver.save(node);
+    } finally {
+      await this.#told();
+    }
   }
 
   async release(_inode: InodeId, handle: HandleId): Promise<void> {
-    const { node } = this.#openFiles.get(handle);
-    await this.#openFiles.release(handle);
+    const { node } = this.#parts.openFiles.get(handle);
+    await this.#parts.openFiles.release(handle);
     this.#tree.released(node);
   }
 
   async openDirectory(_caller: Caller, inode: InodeId): Promise<HandleId> {
-    return this.#directories.open(this.#tree.directory(inode));
+    return this.#parts.directories.open(this.#tree.directory(inode));
   }
 
   async readDirectory(
@@ -265,16 +250,16 @@ export class MountedFileSystem implements FileSystem {
     withAttributes: boolean,
     accept: (entry: DirectoryEntry) => boolean,
   ): Promise<void> {
-    await this.#directories.read(handle, offset, withAttributes, accept, caller.interrupted);
+    await this.#parts.directories.read(handle, offset, withAttributes, accept, caller.interrupted);
   }
 
   async fsyncDirectory(_caller: Caller, inode: InodeId): Promise<void> {
     const directory = this.#tree.directory(inode);
-    if (directory.patchOwed) await this.#patcher.flush(directory);
+    if (directory.patchOwed) await this.#parts.patcher.flush(directory);
   }
 
   async releaseDirectory(_inode: InodeId, handle: HandleId): Promise<void> {
-    this.#directories.release(handle);
+    this.#parts.directories.release(handle);
   }
 
   async statistics(): Promise<seam.FileSystemStatistics> {
@@ -289,16 +274,23 @@ export class MountedFileSystem implements FileSystem {
   async drain(timeoutMs: number): Promise<number> {
     this.#stopping = true;
     const endMs = this.#now() + timeoutMs;
-    await Promise.race([this.#patcher.flushAll(), delay(timeoutMs)]);
-    while (this.#openFiles.unsaved() > 0 && this.#now() < endMs) await delay(DRAIN_LOOK_MS);
-    return this.#openFiles.unsaved() + this.#patcher.owed();
+    await Promise.race([this.#parts.patcher.flushAll(), delay(timeoutMs)]);
+    while (this.#parts.openFiles.unsaved() > 0 && this.#now() < endMs) await delay(DRAIN_LOOK_MS);
+    return this.#parts.openFiles.unsaved() + this.#parts.patcher.owed();
+  }
+
+  /** The folder for readers is gone, whoever took it away. */
+  endServing(): void {
+    this.#serveMount?.close();
+    this.#serveMount = undefined;
   }
 
   async shutdown(): Promise<void> {
     this.#stopping = true;
-    this.#namespace.close();
-    await this.#patcher.flushAll();
-    await this.#openFiles.restAll();
+    this.endServing();
+    this.#parts.namespace.close();
+    await this.#parts.patcher.flushAll();
+    await this.#parts.resting.all();
     await this.#context.background.idle();
   }
 
@@ -306,8 +298,15 @@ export class MountedFileSystem implements FileSystem {
     return new Tree({
       ...options,
       entryChanged: (parent, name) => void this.#kernel?.entryChanged(parent.id, name),
-      attributesChanged: (node) => void this.#kernel?.attributesChanged(node.id),
-      replaced: (node) => this.#openFiles.restSoon(node),
+      attributesChanged: (node) => {
+        void this.#kernel?.attributesChanged(node.id);
+        this.#serveMount?.attributesChanged(node);
+      },
+      placeChanged: (parent, name) => this.#serveMount?.nameChanged(parent, name),
+      replaced: (node, from) => {
+        this.#parts.resting.soon(node);
+        this.#serveMount?.replacedElsewhere(from, node.name);
+      },
     });
   }
 
@@ -316,9 +315,14 @@ export class MountedFileSystem implements FileSystem {
     name: string,
     attributes: OwnerAndMode & { kind: seam.FileKind; linkTarget?: string },
   ): Promise<Entry> {
-    this.#openFiles.refuseIfReadOnly();
-    const node = await this.#namespace.makeObject(this.#tree.directory(parent), name, attributes);
+    this.#parts.openFiles.refuseIfReadOnly();
+    const node = await this.#parts.namespace.makeObject(this.#tree.directory(parent), name, attributes);
     return entryReply(node, this.#now());
+  }
+
+  /** Whoever reads through the serve mount knows of it before the program that changed something is answered. */
+  #told(): Promise<void> {
+    return this.#context.witness().told();
   }
 
   #attached(): Kernel {

@@ -28,6 +28,8 @@ import { isTrusted } from "./trust.ts";
 const REMOVE_ATTEMPTS = 8;
 const NO_BYTES = { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 } as const;
 
+type ObjectVersion = Pick<ObjectInfo, "name" | "generation">;
+
 export class Namespace {
   readonly #context: Context;
   readonly #patcher: Patcher;
@@ -62,7 +64,7 @@ export class Namespace {
     } finally {
       endChange();
     }
-    directory.listed = { ...(directory.confirmed ?? { atMs: 0, trustMs: 0 }) };
+    directory.listed = { ...(directory.confirmed ?? { atMs: 0, trustMs: 0, ageMs: 0 }) };
     tree.touch(parent);
     return directory;
   }
@@ -153,7 +155,7 @@ export class Namespace {
       if (version !== undefined) {
         if (isFile(node) && this.#hasReadersInNeed(node)) await this.#postpone(parent, node, version);
         else await this.#removeNow(parent, name, version);
-      } else if (isFile(node) && node.unsure.size > 0) await this.#removeUnsure(parent, node);
+      } else if (isFile(node)) await this.#removeWhatIsThere(parent, node);
       tree.detach(node);
       tree.touch(parent);
     });
@@ -189,16 +191,16 @@ export class Namespace {
   }
 
   /** Deletes the object of this name: the version we know, or whatever has replaced it meanwhile. */
-  async remove(known: ObjectInfo): Promise<void> {
+  async remove(known: ObjectVersion): Promise<void> {
     const { bucket, log } = this.#context;
-    let version: ObjectInfo | undefined = known;
+    let version: ObjectVersion | undefined = known;
     for (let attempt = 1; version !== undefined; attempt += 1) {
       try {
         await bucket.remove(version.name, version.generation);
         return;
       } catch (error) {
         if (!isBucketError(error, "precondition-failed") || attempt >= REMOVE_ATTEMPTS) throw error;
-        const { name, generation }: ObjectInfo = version;
+        const { name, generation }: ObjectVersion = version;
         version = (await bucket.stat(name)).value;
         log.warn(
           { object: name, expected: String(generation), found: String(version?.generation ?? "absent") },
@@ -208,7 +210,7 @@ export class Namespace {
     }
   }
 
-  async #removeNow(parent: DirectoryNode, name: string, version: ObjectInfo): Promise<void> {
+  async #removeNow(parent: DirectoryNode, name: string, version: ObjectVersion): Promise<void> {
     const endChange = this.#context.tree.beginChange(parent, name);
     try {
       await this.remove(version);
@@ -226,7 +228,7 @@ export class Namespace {
     const { name, fetcher } = node;
     await this.#context.owed.oweRemoval(version);
     parent.postponed.set(name, node);
-    const closed = new Promise<void>((resolve) => node.whenClosed.push(resolve));
+    const closed = node.closed();
     const small = version.size <= FETCH_WHOLE_BYTES;
     const needed = small && fetcher !== undefined ? fetcher.whole().catch(() => closed) : closed;
     this.#context.background.start("postponed unlink", async () => {
@@ -244,6 +246,20 @@ export class Namespace {
       parent.postponed.delete(name);
     }
     await this.#context.owed.removalDone(version);
+  }
+
+  /** Of a file that was never uploaded: what it has taken the place of, and what may have arrived all the same. */
+  async #removeWhatIsThere(parent: DirectoryNode, node: FileNode): Promise<void> {
+    await this.removeReplaced(node);
+    if (node.unsure.size > 0) await this.#removeUnsure(parent, node);
+  }
+
+  /** The object whose name a file has that was never uploaded: gone for programs since then, and now from the bucket. */
+  async removeReplaced(node: FileNode): Promise<void> {
+    const { replaces, parent, name } = node;
+    if (node.version !== undefined || replaces === undefined || parent === undefined) return;
+    await this.#removeNow(parent, name, { name: this.#context.tree.objectName(node), generation: replaces });
+    node.replaces = undefined;
   }
 
   /** An upload whose outcome nobody knows may have arrived after all: then it goes too (RULES 6). */

@@ -49,6 +49,9 @@ export interface OpenFile {
   readonly position: ReaderPosition;
 }
 
+const NOT_OPEN: ReadonlySet<OpenFile> = new Set();
+const SURE: ReadonlySet<string> = new Set();
+
 export class FileNode extends NodeBase {
   readonly kind = "file";
   /** The object version this file is, or replaces; undefined while it was never in the bucket. */
@@ -57,7 +60,10 @@ export class FileNode extends NodeBase {
   replaces: Generation | undefined;
   copy: Copy | undefined;
   fetcher: Fetcher | undefined;
-  readonly opened = new Set<OpenFile>();
+  // Most files are closed, and there may be very many of them: what only open ones need is made when it is needed.
+  #opened: Set<OpenFile> | undefined;
+  #closed: PromiseWithResolvers<void> | undefined;
+  #unsure: Set<string> | undefined;
   /** How the kernel gets at the bytes while the file is open; undefined while it is closed. */
   access: "kernel" | "daemon" | undefined;
   backing: BackingId | undefined;
@@ -78,12 +84,12 @@ export class FileNode extends NodeBase {
   supplanted = false;
   /** A look-up fetched this version for the open that follows: until then it is opened without asking. */
   heldUntilMs = 0;
-  /** Operation ids of uploads whose outcome is not known: such an object is ours (RULES 4, 6). */
-  readonly unsure = new Set<string>();
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
-  /** Waiting for the last handle to go. */
-  readonly whenClosed: (() => void)[] = [];
+  /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
+  borrowers = 0;
+  /** Its bytes are being fetched since then because its name was looked up; nobody has asked for any yet. */
+  unreadSinceMs: number | undefined;
   /** What was last uploaded, until the copy is known to have come to rest. */
   lastSummed: Summed | undefined;
   save: SharedRun<void> | undefined;
@@ -91,6 +97,43 @@ export class FileNode extends NodeBase {
   readonly changes = new Turn();
   /** Opening and coming to rest go one after another; never held while uploading. */
   readonly openings = new Turn();
+
+  /** Handles of it. */
+  get opened(): ReadonlySet<OpenFile> {
+    return this.#opened ?? NOT_OPEN;
+  }
+
+  addHandle(handle: OpenFile): void {
+    (this.#opened ??= new Set()).add(handle);
+  }
+
+  removeHandle(handle: OpenFile): void {
+    this.#opened?.delete(handle);
+    if (this.opened.size > 0) return;
+    this.#opened = undefined;
+    this.#closed?.resolve();
+    this.#closed = undefined;
+  }
+
+  /** Resolves when the last handle has gone. */
+  closed(): Promise<void> {
+    if (this.opened.size === 0) return Promise.resolve();
+    this.#closed ??= Promise.withResolvers();
+    return this.#closed.promise;
+  }
+
+  /** Operation ids of uploads whose outcome is not known: such an object is ours (RULES 4, 6). */
+  get unsure(): ReadonlySet<string> {
+    return this.#unsure ?? SURE;
+  }
+
+  becomeUnsure(operationId: string): void {
+    (this.#unsure ??= new Set()).add(operationId);
+  }
+
+  becomeSure(): void {
+    this.#unsure = undefined;
+  }
 
   get writers(): number {
     let count = 0;

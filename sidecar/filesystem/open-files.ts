@@ -1,4 +1,4 @@
-// Opening files, how the kernel gets at their bytes, and what happens after the last close.
+// Opening and closing files, and how the kernel gets at their bytes.
 //
 // While any handle of a file is open the file is in one mode (FUSE.md §3): `kernel`, the kernel reads and writes
 // the copy's file by itself, or `daemon`, it asks us. The first open decides; a whole copy means `kernel`,
@@ -6,13 +6,12 @@
 
 import { constants } from "node:fs";
 import { Fetcher, ReaderPosition } from "../copies/fetch.ts";
-import { nobodyCanWrite } from "../copies/lease.ts";
-import { stillEquals } from "../copies/snapshot.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { HandleId, OpenedFile } from "./filesystem.ts";
 import type { FileNode, OpenFile } from "./nodes.ts";
-import type { Saver } from "./save.ts";
+import { unshare, type Resting } from "./resting.ts";
+import type { SealedCopy } from "./serve/witness.ts";
 import { orStale } from "./stale.ts";
 
 const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
@@ -23,22 +22,16 @@ const FETCH_IN_OPEN_BYTES = 1 << 20;
 export const FETCH_WHOLE_BYTES = 64 << 20;
 /** Read-only opens of copies up to here are served through the page cache. */
 const PAGE_CACHE_BYTES = 4 << 20;
-/** Time given to a file after its last close before it is put to rest; most reopen at once or not soon. */
-const REST_AFTER_MS = 50;
-/** How often a file that somebody may still write to through a mapping is looked at again (RULES 1). */
-const MAPPED_LOOK_MS = 1000;
 
 export class OpenFiles {
   readonly #context: Context;
-  readonly #saver: Saver;
+  readonly #resting: Resting;
   readonly #handles = new Map<HandleId, OpenFile>();
-  readonly #resting = new Map<FileNode, NodeJS.Timeout>();
   #nextHandle = 1;
-  #closed = false;
 
-  constructor(context: Context, saver: Saver) {
+  constructor(context: Context, resting: Resting) {
     this.#context = context;
-    this.#saver = saver;
+    this.#resting = resting;
   }
 
   get(id: HandleId): OpenFile {
@@ -53,11 +46,12 @@ export class OpenFiles {
     if (writable) this.refuseIfReadOnly();
     return node.openings.run(async () => {
       try {
+        if (node.opened.size === 0 && !created) node.writtenWhole = false;
         if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
         await this.#prepare(node, writable);
         return this.#admit(node, flags);
       } catch (error) {
-        if (node.opened.size === 0) this.restSoon(node); // what was made ready for it
+        if (node.opened.size === 0) this.#resting.soon(node); // what was made ready for it
         throw error;
       }
     });
@@ -70,24 +64,41 @@ export class OpenFiles {
 
   /** Truncates to nothing before writing: a fresh copy file, unless somebody uses the old one. */
   async empty(node: FileNode): Promise<void> {
-    const { store, tree } = this.#context;
+    const { store, tree, witness } = this.#context;
     this.#refuseSupplanted(node);
-    const { copy } = node;
     const name = tree.isAttached(node) ? tree.objectName(node) : "";
-    if (copy !== undefined && (node.opened.size > 0 || copy.isOpen || node.version === undefined)) {
-      if (store.pin(copy)) {
-        await store.withdraw(copy, name);
-        node.fetcher?.stop();
-        node.fetcher = undefined;
-        await copy.truncate(0);
-        this.#emptied(node);
-        return;
-      }
+    if (node.opened.size === 0) {
+      unshare(this.#context, node);
+      if (await witness().takeOver(node)) return this.#beginAfresh(node, name);
+    }
+    const { copy } = node;
+    const keptInPlace = node.opened.size > 0 || copy?.isOpen === true || node.version === undefined;
+    if (copy !== undefined && keptInPlace && store.pin(copy)) {
+      await store.withdraw(copy, name);
+      await witness().beforeWrite(node);
+      node.fetcher?.stop();
+      node.fetcher = undefined;
+      await copy.truncate(0);
+      this.#emptied(node);
+      return;
     }
     if (copy?.promised === true) store.rest(copy);
     else if (copy !== undefined) store.discard(copy);
-    this.#unshare(node);
-    node.copy = store.create(name);
+    this.#beginAfresh(node, name);
+  }
+
+  #beginAfresh(node: FileNode, name: string): void {
+    const { store, witness } = this.#context;
+    unshare(this.#context, node);
+    try {
+      node.copy = store.create(name); // may fail, for want of space
+    } catch (error) {
+      const before = witness().giveBack(node);
+      node.copy = before?.copy;
+      node.fetcher = before?.fetcher;
+      throw error;
+    }
+    node.fetcher = undefined;
     this.#emptied(node);
   }
 
@@ -98,9 +109,13 @@ export class OpenFiles {
     const { version } = node;
     if (version === undefined)
       throw new FileSystemError("EIO", "a file that was never uploaded lost its copy");
-    node.copy = await store.obtain(version);
+    const copy = await store.obtain(version);
+    const now = node.version;
+    // Renamed meanwhile: the same bytes, which the bucket has under another name.
+    if (now?.crc32c === version.crc32c && now.size === version.size) copy.version = now;
+    node.copy = copy;
     node.lastSummed = undefined;
-    node.fetcher = node.copy.whole ? undefined : new Fetcher(bucket, node.copy);
+    node.fetcher = copy.whole ? undefined : new Fetcher(bucket, copy);
   }
 
   /** Before any change of a copy's bytes. */
@@ -108,6 +123,22 @@ export class OpenFiles {
     const { store, tree } = this.#context;
     if (node.copy !== undefined)
       await store.withdraw(node.copy, tree.isAttached(node) ? tree.objectName(node) : "");
+    await this.#context.witness().beforeWrite(node); // last: nothing may come between this and the writing
+  }
+
+  /** Runs `work` on the copy of a file that need not be open; nobody puts it to rest meanwhile. */
+  async borrow<T>(node: FileNode, work: (borrowed: SealedCopy) => Promise<T>): Promise<T> {
+    node.borrowers += 1;
+    try {
+      await node.openings.run(() => this.obtainCopy(node));
+      const { copy, fetcher } = node;
+      if (copy === undefined) throw new FileSystemError("EIO", "no copy");
+      if (!copy.whole && fetcher !== undefined) await this.beginFetch(fetcher, copy.versionEnd);
+      return await work({ copy, fetcher });
+    } finally {
+      node.borrowers -= 1;
+      if (node.borrowers === 0 && node.opened.size === 0) this.#resting.soon(node);
+    }
   }
 
   /** Gives up a handle. What the last one leaves is saved, kept as cache, or dropped. */
@@ -115,13 +146,12 @@ export class OpenFiles {
     const handle = this.get(id);
     const { node } = handle;
     this.#handles.delete(id);
-    node.opened.delete(handle);
+    node.removeHandle(handle);
     if (node.opened.size > 0) return;
-    for (const closed of node.whenClosed.splice(0)) closed();
     try {
-      if (node.saveError !== undefined) await this.giveUp(node);
+      if (node.saveError !== undefined) await this.#resting.giveUp(node);
     } finally {
-      this.restSoon(node);
+      this.#resting.soon(node);
     }
   }
 
@@ -134,116 +164,6 @@ export class OpenFiles {
     return count;
   }
 
-  /** After the last use of a copy: puts it to rest when nobody came back meanwhile. */
-  restSoon(node: FileNode, delayMs = REST_AFTER_MS): void {
-    if (this.#closed) return;
-    clearTimeout(this.#resting.get(node));
-    const timer = setTimeout(() => {
-      this.#resting.delete(node);
-      this.#context.background.start("rest", () => this.rest(node));
-    }, delayMs);
-    this.#resting.set(node, timer);
-  }
-
-  /** Puts every closed file to rest now. */
-  async restAll(): Promise<void> {
-    this.#closed = true;
-    const nodes = [...this.#resting.keys()];
-    for (const timer of this.#resting.values()) clearTimeout(timer);
-    this.#resting.clear();
-    await Promise.all(nodes.map((node) => this.rest(node)));
-  }
-
-  /** Closes, keeps, uploads again or drops the copy of a file nobody has open. */
-  async rest(node: FileNode): Promise<void> {
-    const unsaved = await node.openings.run(async () => {
-      const { copy } = node;
-      if (copy === undefined || node.opened.size > 0 || copy.retired) return false;
-      if (node.heldUntilMs > this.#context.monotonicMs()) {
-        this.restSoon(node, node.heldUntilMs - this.#context.monotonicMs());
-        return false;
-      }
-      this.#unshare(node);
-      node.access = undefined;
-      node.writtenWhole = false;
-      return this.#settle(node);
-    });
-    if (!unsaved) return;
-    node.contentSerial += 1;
-    try {
-      await this.#saver.save(node);
-      this.restSoon(node);
-    } catch (error) {
-      this.#context.log.error(
-        { object: node.name, err: error },
-        "a change after the last close could not be uploaded",
-      );
-      await this.giveUp(node);
-    }
-  }
-
-  /** Keeps aside what could not be uploaded, unless somebody has the file open: then that is asked at the last close. */
-  async giveUp(node: FileNode): Promise<void> {
-    await node.openings.run(async () => {
-      if (node.opened.size > 0) return;
-      this.#unshare(node);
-      node.access = undefined;
-      node.writtenWhole = false;
-      await this.#saver.giveUp(node);
-    });
-  }
-
-  /** Whether the file has changes to upload; otherwise its copy is kept as cache or dropped. */
-  async #settle(node: FileNode): Promise<boolean> {
-    const { store, tree, log, stopping } = this.#context;
-    const { copy } = node;
-    if (copy === undefined) return false;
-    if (!tree.isAttached(node)) {
-      node.fetcher?.stop();
-      store.discard(copy);
-      return false;
-    }
-    if (node.version === undefined || copy.changed()) return true;
-    if (node.fetcher?.busy === true) {
-      if (stopping()) node.fetcher.stop();
-      this.restSoon(node, MAPPED_LOOK_MS); // bytes are still being written to the file
-      return false;
-    }
-    if (copy.promised) {
-      store.rest(copy);
-      return false;
-    }
-    if (copy.whole && !nobodyCanWrite(copy)) {
-      log.debug({ object: node.name }, "still mapped for writing");
-      this.restSoon(node, MAPPED_LOOK_MS);
-      return copy.changed();
-    }
-    if (node.lastSummed !== undefined && copy.whole && !(await stillEquals(copy, node.lastSummed))) {
-      copy.dirty = true;
-      return true;
-    }
-    node.lastSummed = undefined;
-    this.#keep(node);
-    return false;
-  }
-
-  #keep(node: FileNode): void {
-    const { store, background } = this.#context;
-    const { copy, version } = node;
-    if (copy === undefined || version === undefined) return;
-    if (!copy.whole && copy.present?.total === 0) {
-      node.fetcher?.stop();
-      node.copy = undefined;
-      store.discard(copy);
-      return;
-    }
-    background.start("keep copy", () =>
-      node.openings.run(async () => {
-        if (node.opened.size === 0 && node.copy === copy && !copy.changed()) await store.keep(copy, version);
-      }),
-    );
-  }
-
   /** Brings all bytes of a file nobody has open, ESTALE if its version is gone. They stay for the open that follows. */
   async fetch(node: FileNode, keepMs: number): Promise<void> {
     try {
@@ -253,22 +173,22 @@ export class OpenFiles {
       });
       node.heldUntilMs = this.#context.monotonicMs() + keepMs;
     } finally {
-      this.restSoon(node, keepMs);
+      this.#resting.soon(node, keepMs);
     }
   }
 
   async #prepare(node: FileNode, writable: boolean): Promise<void> {
-    clearTimeout(this.#resting.get(node));
-    this.#resting.delete(node);
+    this.#resting.cancel(node);
+    node.unreadSinceMs = undefined;
     await this.obtainCopy(node);
     const { copy, fetcher } = node;
     if (copy !== undefined && !copy.whole && fetcher !== undefined)
-      await this.#beginFetch(fetcher, copy.versionEnd);
+      await this.beginFetch(fetcher, copy.versionEnd);
     if (writable) await this.allowWrites(node);
   }
 
   /** A version that is gone must show now, while the kernel can still look for the newer one, not at the first read. */
-  async #beginFetch(fetcher: Fetcher, size: number): Promise<void> {
+  async beginFetch(fetcher: Fetcher, size: number): Promise<void> {
     if (size <= FETCH_IN_OPEN_BYTES) return orStale(fetcher.whole());
     if (size > FETCH_WHOLE_BYTES) return;
     this.#context.background.start("fetch", () => fetcher.whole().catch(() => undefined)); // readers are told themselves
@@ -285,9 +205,12 @@ export class OpenFiles {
     const id = this.#nextHandle++ as HandleId;
     const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
     this.#handles.set(id, handle);
-    node.opened.add(handle);
+    node.addHandle(handle);
     if (node.access === "kernel" && node.backing !== undefined) {
-      if (writable) node.contentSerial += 1;
+      if (writable) {
+        node.contentSerial += 1;
+        copy.mayBeMapped = true;
+      }
       return { handle: id, access: { by: "kernel", backing: node.backing }, noFlush: !writable };
     }
     const keepCache = node.pagesSerial === node.contentSerial;
@@ -312,12 +235,6 @@ export class OpenFiles {
     const { tree } = this.#context;
     if (node.supplanted || (node.parent !== undefined && !tree.isAttached(node)))
       throw new FileSystemError("ESTALE", "the name has a newer version, or none");
-  }
-
-  #unshare(node: FileNode): void {
-    if (node.backing === undefined) return;
-    this.#context.kernel().unshareFile(node.backing);
-    node.backing = undefined;
   }
 
   #emptied(node: FileNode): void {

@@ -124,10 +124,12 @@ export class Patcher {
       const patched = await bucket.patch(target.name, target, { metadata });
       if (isDirectory(node)) node.placeholder = patched.value;
       tree.confirmOwn(node, patched.value, patched.dateMs);
+      this.#context.witness().attributesChanged(node);
       if (!isDirectory(node) && "copy" in node && node.copy !== undefined) node.copy.version = patched.value;
     } catch (error) {
       if (isTransient(error)) throw error;
       node.confirmed = undefined;
+      this.#context.witness().attributesChanged(node);
       log.warn({ object: target.name, err: error }, "attributes not stored");
       if (isBucketError(error, "precondition-failed", "not-found")) return; // changed elsewhere meanwhile
       node.patchOwed = false;

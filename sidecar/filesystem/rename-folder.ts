@@ -159,6 +159,7 @@ export class FolderRenamer {
     const node = directory.children.get(path.last) ?? directory.postponed.get(path.last);
     if (node === undefined || isDirectory(node)) return;
     tree.confirmOwn(node, moved.value, moved.dateMs);
+    if (isFile(node)) this.#context.witness().renamed(node);
     if (isFile(node) && directory.postponed.get(path.last) === node)
       background.start("owe removal", () => owed.oweRemoval(moved.value));
     if (isFile(node) && node.copy !== undefined) {

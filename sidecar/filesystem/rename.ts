@@ -9,10 +9,20 @@ import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
 import { checkNewName } from "./names.ts";
-import { isDirectory, isFile, movesEnded, type DirectoryNode, type Node, type ObjectNode } from "./nodes.ts";
+import {
+  isDirectory,
+  isFile,
+  movesEnded,
+  type DirectoryNode,
+  type FileNode,
+  type Node,
+  type ObjectNode,
+} from "./nodes.ts";
 import type { Namespace } from "./namespace.ts";
-import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
+import { FETCH_WHOLE_BYTES } from "./open-files.ts";
 import type { Patcher } from "./patch.ts";
+import type { Resting } from "./resting.ts";
+import type { VersionTimes } from "./version-times.ts";
 
 /** Another writer keeps replacing the destination: after this many tries it is trouble. */
 const MOVE_ATTEMPTS = 8;
@@ -28,17 +38,25 @@ export class FileRenamer {
   readonly #context: Context;
   readonly #explorer: Explorer;
   readonly #namespace: Namespace;
-  readonly #openFiles: OpenFiles;
+  readonly #resting: Resting;
+  readonly #times: VersionTimes;
   readonly #patcher: Patcher;
 
   constructor(
     context: Context,
-    parts: { explorer: Explorer; namespace: Namespace; openFiles: OpenFiles; patcher: Patcher },
+    parts: {
+      explorer: Explorer;
+      namespace: Namespace;
+      resting: Resting;
+      times: VersionTimes;
+      patcher: Patcher;
+    },
   ) {
     this.#context = context;
     this.#explorer = parts.explorer;
     this.#namespace = parts.namespace;
-    this.#openFiles = parts.openFiles;
+    this.#resting = parts.resting;
+    this.#times = parts.times;
     this.#patcher = parts.patcher;
   }
 
@@ -75,10 +93,17 @@ export class FileRenamer {
     const { parent, name } = node;
     if (parent === undefined) throw new FileSystemError("ENOENT", "the file was removed");
     await this.#namespace.keepFolder(parent, node);
-    const replaced = target?.version?.generation ?? to.parent.postponed.get(to.name)?.version?.generation;
+    const replaced =
+      target?.version?.generation ??
+      (isFile(target) ? target.replaces : undefined) ??
+      to.parent.postponed.get(to.name)?.version?.generation;
     if (node.version !== undefined) await this.#moveObject(node, target, to, flag, replaced ?? "absent");
-    else if (isFile(node)) node.replaces = replaced;
+    else if (isFile(node)) {
+      await this.#namespace.removeReplaced(node);
+      node.replaces = replaced;
+    }
     if (target !== undefined) this.#displace(target);
+    if (isFile(node)) this.#keepTimesApart(node, target, tree.objectName(to.parent) + to.name);
     to.parent.postponed.delete(to.name);
     tree.move(node, to.parent, to.name);
     tree.touch(parent);
@@ -102,6 +127,7 @@ export class FileRenamer {
     const moved = await this.#moveUntilSettled(node, version, destination, flag, expected);
     if (node.patchOwed) await owed.patchDone(version.name);
     tree.confirmOwn(node, moved.value, moved.dateMs);
+    if (isFile(node)) this.#context.witness().renamed(node);
     if (isFile(node) && node.copy !== undefined) {
       node.copy.version = moved.value;
       store.renamed(node.copy, moved.value);
@@ -161,8 +187,27 @@ export class FileRenamer {
     await Promise.race([target.fetcher.whole().catch(() => undefined), late]);
   }
 
+  /** As for an overwrite: nginx must not take the file for the one whose place it has (RULES 15). */
+  #keepTimesApart(node: FileNode, target: ObjectNode | undefined, object: string): void {
+    const { version } = node;
+    if (version === undefined) return; // its upload will
+    if (target?.version?.size === version.size) {
+      if (target.version.crc32c === version.crc32c) return;
+      this.#times.note(object, version.size, target.modifyTimeNs);
+    }
+    const apart = node.timeGiven
+      ? node.modifyTimeNs
+      : this.#times.apart(object, version.size, node.modifyTimeNs);
+    this.#times.note(object, version.size, apart);
+    if (apart === node.modifyTimeNs) return;
+    node.modifyTimeNs = apart;
+    node.patchOwed = true; // owed with the rest, below
+    void this.#context.kernel().attributesChanged(node.id);
+    this.#context.witness().attributesChanged(node);
+  }
+
   #displace(target: ObjectNode): void {
     this.#context.tree.detach(target);
-    if (isFile(target)) this.#openFiles.restSoon(target);
+    if (isFile(target)) this.#resting.soon(target);
   }
 }

@@ -19,12 +19,12 @@ import { decodeAttributes, metadataForInsert, OPERATION_KEY } from "./metadata.t
 import { movesEnded, type FileNode } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
 import { orStale } from "./stale.ts";
+import type { VersionTimes } from "./version-times.ts";
 
 /** A whole file keeps trying to supersede others for this long: below the 30 s after which web servers lose patience. */
 const SUPERSEDE_MS = 20_000;
 /** Between tries, at most: two who fight for one name must get out of step. */
 const SUPERSEDE_PAUSE_MS = 20;
-const NS_PER_S = 1_000_000_000n;
 
 /** An object made, and the attributes that went with it. */
 interface Inserted extends Dated<ObjectInfo> {
@@ -34,10 +34,12 @@ interface Inserted extends Dated<ObjectInfo> {
 export class Saver {
   readonly #context: Context;
   readonly #patcher: Patcher;
+  readonly #times: VersionTimes;
 
-  constructor(context: Context, patcher: Patcher) {
+  constructor(context: Context, patcher: Patcher, times: VersionTimes) {
     this.#context = context;
     this.#patcher = patcher;
+    this.#times = times;
   }
 
   /** Resolves when the bucket holds every byte and attribute the file had when this was called. */
@@ -117,9 +119,10 @@ export class Saver {
     }
     if (parent === undefined) return;
     const object = tree.objectName(node);
-    node.copy = undefined;
     node.fetcher?.stop();
-    node.fetcher = undefined;
+    const before = this.#context.witness().giveBack(node);
+    node.copy = before?.copy;
+    node.fetcher = before?.fetcher;
     node.lastSummed = undefined;
     node.contentSerial += 1;
     if (version === undefined) tree.detach(node);
@@ -176,8 +179,8 @@ export class Saver {
     if (parent === undefined || copy === undefined)
       throw new FileSystemError("ESTALE", "the file has no name any more");
     refreshTimes(node);
-    this.#keepTimesApart(node, snapshot);
     const object = tree.objectName(node);
+    this.#keepTimesApart(node, object, snapshot);
     const operationId = nextOperationId();
     const attributes = storedAttributes(node);
     const properties = {
@@ -197,7 +200,7 @@ export class Saver {
       });
       return { ...made, attributes };
     } catch (error) {
-      if (isBucketError(error) && error.uncertain) node.unsure.add(operationId);
+      if (isBucketError(error) && error.uncertain) node.becomeUnsure(operationId);
       throw error;
     } finally {
       endChange();
@@ -205,14 +208,18 @@ export class Saver {
     }
   }
 
-  /** nginx's ETag is mtime in seconds and size: a replaced version must never have both in common (RULES 15). */
-  #keepTimesApart(node: FileNode, snapshot: Snapshot): void {
+  /** nginx's ETag is mtime in seconds and size: no two versions must have both in common (RULES 15). */
+  #keepTimesApart(node: FileNode, object: string, { size, crc32c }: Snapshot): void {
     const { version } = node;
-    if (version === undefined || version.size !== snapshot.size || node.timeGiven) return;
-    const replaced = decodeAttributes(version, this.#context.fileDefaults).modifyTimeNs;
-    // Not only where the second is the same: after one step ahead the next version must not fall back to it.
-    if (node.modifyTimeNs / NS_PER_S > replaced / NS_PER_S || version.crc32c === snapshot.crc32c) return;
-    node.modifyTimeNs = replaced + NS_PER_S;
+    const sameSize = version?.size === size ? version : undefined;
+    if (node.timeGiven || sameSize?.crc32c === crc32c) return;
+    if (sameSize !== undefined) {
+      const { modifyTimeNs } = decodeAttributes(sameSize, this.#context.fileDefaults);
+      this.#times.note(object, size, modifyTimeNs);
+    }
+    const apart = this.#times.apart(object, size, node.modifyTimeNs);
+    if (apart === node.modifyTimeNs) return;
+    node.modifyTimeNs = apart;
     void this.#context.kernel().attributesChanged(node.id);
   }
 
@@ -222,13 +229,15 @@ export class Saver {
     const replaced = node.version?.generation ?? node.replaces;
     node.replaces = undefined;
     node.exclusive = false;
-    node.unsure.clear();
+    node.becomeSure();
     const { stamp, size, crc32c, rested } = snapshot;
     node.lastSummed = { stamp, size, crc32c, rested };
+    this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
     node.copy?.settle(value, snapshot.stamp);
     if (node.copy !== undefined) store.uploaded(node.copy, value.name);
     node.parent?.postponed.delete(node.name);
+    this.#times.note(value.name, value.size, attributes.modifyTimeNs);
     log.info(
       {
         object: value.name,

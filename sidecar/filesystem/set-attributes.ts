@@ -6,18 +6,24 @@ import type { SetAttributes } from "./filesystem.ts";
 import { isFile, movesEnded, type FileNode, type Node } from "./nodes.ts";
 import type { OpenFiles } from "./open-files.ts";
 import type { Patcher } from "./patch.ts";
+import type { Resting } from "./resting.ts";
 import type { Saver } from "./save.ts";
 import { refreshTimes } from "./attributes-of.ts";
 
 export class AttributeSetter {
   readonly #context: Context;
   readonly #openFiles: OpenFiles;
+  readonly #resting: Resting;
   readonly #saver: Saver;
   readonly #patcher: Patcher;
 
-  constructor(context: Context, parts: { openFiles: OpenFiles; saver: Saver; patcher: Patcher }) {
+  constructor(
+    context: Context,
+    parts: { openFiles: OpenFiles; resting: Resting; saver: Saver; patcher: Patcher },
+  ) {
     this.#context = context;
     this.#openFiles = parts.openFiles;
+    this.#resting = parts.resting;
     this.#saver = parts.saver;
     this.#patcher = parts.patcher;
   }
@@ -61,6 +67,7 @@ export class AttributeSetter {
       isFile(node) && (node.version === undefined || (node.writers > 0 && node.copy?.changed() === true));
     if (!uploadComes && node !== this.#context.tree.root) await this.#patcher.owe(node);
     if (isFile(node)) void this.#context.kernel().attributesChanged(node.id);
+    this.#context.witness().attributesChanged(node);
   }
 
   /** With a writer, its close uploads; without one nobody else would, so this does. */
@@ -75,10 +82,10 @@ export class AttributeSetter {
     try {
       await this.#saver.save(node);
     } catch (error) {
-      await this.#openFiles.giveUp(node); // the program knows; nobody would try again
+      await this.#resting.giveUp(node); // the program knows; nobody would try again
       throw error;
     } finally {
-      this.#openFiles.restSoon(node);
+      this.#resting.soon(node);
     }
   }
 

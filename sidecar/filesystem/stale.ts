@@ -4,7 +4,7 @@ import { isBucketError } from "../bucket/errors.ts";
 import { FileSystemError } from "./errors.ts";
 
 /** A version that is gone means that the name has a newer one, or none. */
-export async function orStale<T>(fetching: Promise<T>): Promise<T> {
+export async function orStale<T>(fetching: T | Promise<T>): Promise<T> {
   try {
     return await fetching;
   } catch (error) {

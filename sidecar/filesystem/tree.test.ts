@@ -30,6 +30,7 @@ function newTree() {
     monotonicMs: () => 0,
     wallNs: () => 0n,
     entryChanged: (_, name) => events.push(`entry ${name}`),
+    placeChanged: () => undefined,
     attributesChanged: (node: Node) => events.push(`attributes ${node.name}`),
     replaced: (node) => events.push(`replaced ${node.name}`),
   });

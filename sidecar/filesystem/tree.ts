@@ -10,11 +10,10 @@ import { ROOT_INODE } from "./filesystem.ts";
 import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
+import { NodeTable } from "./node-table.ts";
 import { isNewer, Observations, type Observation } from "./observations.ts";
 import { confirmation, type TrustRule } from "./trust.ts";
 
-/** Above this many nodes, those nobody uses are forgotten, oldest first; they are found again by asking. */
-const NODES_MAX = 200_000;
 export interface TreeOptions {
   readonly prefix: string;
   readonly fileDefaults: OwnerAndMode;
@@ -25,16 +24,17 @@ export interface TreeOptions {
   /** A name the kernel may remember now stands for something else, or nothing. */
   readonly entryChanged: (parent: DirectoryNode, name: string) => void;
   readonly attributesChanged: (node: Node) => void;
-  /** A file lost its name to a newer version, or its object is gone. */
-  readonly replaced: (node: FileNode) => void;
+  /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
+  readonly placeChanged: (parent: DirectoryNode, name: string) => void;
+  /** A file lost its name in this folder to a newer version, or its object is gone. */
+  readonly replaced: (node: FileNode, from: DirectoryNode) => void;
 }
 
 export class Tree {
   readonly root: DirectoryNode;
   readonly #options: TreeOptions;
-  readonly #nodes = new Map<InodeId, Node>();
+  readonly #nodes: NodeTable;
   readonly #observations: Observations;
-  #nextInode = (ROOT_INODE as number) + 1;
 
   constructor(options: TreeOptions) {
     this.#options = options;
@@ -43,26 +43,19 @@ export class Tree {
     Object.assign(this.root, options.directoryDefaults);
     this.root.lookupCount = 1;
     this.#stampNow(this.root);
-    this.#nodes.set(ROOT_INODE, this.root);
+    this.#nodes = new NodeTable(this.root, (node) => this.detach(node));
   }
 
   get(inode: InodeId): Node {
-    const node = this.#nodes.get(inode);
-    if (node === undefined) throw new FileSystemError("ESTALE", `inode ${inode} is not known`);
-    return node;
+    return this.#nodes.get(inode);
   }
 
   directory(inode: InodeId): DirectoryNode {
-    const node = this.get(inode);
-    if (!isDirectory(node)) throw new FileSystemError("ENOTDIR", "not a folder");
-    return node;
+    return this.#nodes.directory(inode);
   }
 
   file(inode: InodeId): FileNode {
-    const node = this.get(inode);
-    if (isDirectory(node)) throw new FileSystemError("EISDIR", "a folder");
-    if (!isFile(node)) throw new FileSystemError("EINVAL", `a ${node.kind}`);
-    return node;
+    return this.#nodes.file(inode);
   }
 
   /** Whether the node still has a name that leads to it from the root. */
@@ -84,7 +77,8 @@ export class Tree {
 
   /** A folder gained or lost a name: its times move, as on any disk. */
   touch(directory: DirectoryNode): void {
-    this.#stampModified(directory);
+    const now = this.#options.wallNs();
+    Object.assign(directory, { modifyTimeNs: now, changeTimeNs: now });
   }
 
   /** Notes that a question is about to be asked; end it when the answer was taken in. */
@@ -129,6 +123,14 @@ export class Tree {
         ? known
         : this.#replace(directory, name, known, object);
     this.#refreshAttributes(node, object);
+    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
+  }
+
+  /** The bucket still has the version of a file that is being changed here; nothing else of it is news. */
+  observeUnchanged(node: FileNode, object: ObjectInfo, dateMs: number, observation: Observation): void {
+    const { parent, name, version } = node;
+    if (parent === undefined || version?.generation !== object.generation) return;
+    if (!this.#observations.mayTell(parent, name, observation)) return;
     node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
   }
 
@@ -186,7 +188,7 @@ export class Tree {
 
   /** A file created here, not yet in the bucket. */
   addFile(parent: DirectoryNode, name: string, owner: OwnerAndMode): FileNode {
-    return this.#add(parent, name, owner, new FileNode(this.#newInode(), parent, name));
+    return this.#add(parent, name, owner, new FileNode(this.#nodes.newInode(), parent, name));
   }
 
   addDirectory(
@@ -194,7 +196,7 @@ export class Tree {
     name: string,
     owner: OwnerAndMode = this.#options.directoryDefaults,
   ): DirectoryNode {
-    return this.#add(parent, name, owner, new DirectoryNode(this.#newInode(), parent, name));
+    return this.#add(parent, name, owner, new DirectoryNode(this.#nodes.newInode(), parent, name));
   }
 
   /** An object written here, of whatever kind its metadata says. */
@@ -202,8 +204,8 @@ export class Tree {
     const { kind } = decodeAttributes(object, this.#options.fileDefaults);
     const node =
       kind === "file" || kind === "directory"
-        ? new FileNode(this.#newInode(), parent, name)
-        : new SpecialNode(this.#newInode(), parent, name, kind, object);
+        ? new FileNode(this.#nodes.newInode(), parent, name)
+        : new SpecialNode(this.#nodes.newInode(), parent, name, kind, object);
     this.#add(parent, name, this.#options.fileDefaults, node);
     this.#refreshAttributes(node, object);
     return node;
@@ -216,18 +218,22 @@ export class Tree {
     if (parent.children.get(node.name) === node) parent.children.delete(node.name);
     node.parent = undefined;
     node.changeTimeNs = this.#options.wallNs();
-    this.#forgetIfUnused(node);
+    this.#options.placeChanged(parent, node.name);
+    this.#nodes.dropIfUnused(node);
   }
 
   /** Gives a node another place; whatever a listing has put there meanwhile loses its name. */
   move(node: Node, parent: DirectoryNode, name: string): void {
     const there = parent.children.get(name);
     if (there !== undefined && there !== node) this.#detachForeign(parent, there);
-    if (node.parent?.children.get(node.name) === node) node.parent.children.delete(node.name);
+    const before = { parent: node.parent, name: node.name };
+    if (before.parent?.children.get(before.name) === node) before.parent.children.delete(before.name);
     node.parent = parent;
     node.name = name;
     node.changeTimeNs = this.#options.wallNs();
     parent.children.set(name, node);
+    if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name);
+    this.#options.placeChanged(parent, name);
   }
 
   /** What an upload or a move made of a node: the name now stands for this version, confirmed just now. */
@@ -238,15 +244,12 @@ export class Tree {
 
   /** Gives back kernel references. */
   forget(inode: InodeId, count: number): void {
-    const node = this.#nodes.get(inode);
-    if (node === undefined) return;
-    node.lookupCount = Math.max(0, node.lookupCount - count);
-    this.#forgetIfUnused(node);
+    this.#nodes.forget(inode, count);
   }
 
   /** Drops a node without a name that nobody holds. */
   released(node: Node): void {
-    this.#forgetIfUnused(node);
+    this.#nodes.dropIfUnused(node);
   }
 
   #replace(
@@ -263,10 +266,10 @@ export class Tree {
     const { name } = node;
     const known = node.lookupCount > 0;
     this.detach(node);
-    this.#stampModified(directory);
+    this.touch(directory);
     if (isFile(node)) {
       node.supplanted = true;
-      this.#options.replaced(node);
+      this.#options.replaced(node, directory);
     }
     if (known) this.#options.entryChanged(directory, name);
   }
@@ -296,50 +299,12 @@ export class Tree {
     Object.assign(node, { uid, gid, mode });
     this.#stampNow(node);
     parent.children.set(name, node);
-    this.#nodes.set(node.id, node);
-    if (this.#nodes.size > NODES_MAX) this.#evict();
+    this.#nodes.add(node);
     return node;
   }
 
   #stampNow(node: Node): void {
     const now = this.#options.wallNs();
     Object.assign(node, { modifyTimeNs: now, accessTimeNs: now, changeTimeNs: now });
-  }
-
-  #stampModified(directory: DirectoryNode): void {
-    const now = this.#options.wallNs();
-    Object.assign(directory, { modifyTimeNs: now, changeTimeNs: now });
-  }
-
-  #newInode(): InodeId {
-    return this.#nextInode++ as InodeId;
-  }
-
-  #inUse(node: Node): boolean {
-    return node.lookupCount > 0 || (isFile(node) && node.opened.size > 0) || isLocal(node);
-  }
-
-  #forgetIfUnused(node: Node): void {
-    if (
-      node.parent === undefined &&
-      node !== this.root &&
-      node.lookupCount === 0 &&
-      !(isFile(node) && node.opened.size > 0)
-    ) {
-      this.#nodes.delete(node.id);
-    }
-  }
-
-  #evict(): void {
-    const surplus = this.#nodes.size - NODES_MAX * 0.9;
-    let dropped = 0;
-    for (const node of this.#nodes.values()) {
-      if (dropped >= surplus) return;
-      const leaf = !isDirectory(node) || node.children.size === 0;
-      if (node === this.root || !leaf || this.#inUse(node)) continue;
-      if (node.parent !== undefined) node.parent.listed = undefined;
-      this.detach(node);
-      dropped += 1;
-    }
   }
 }

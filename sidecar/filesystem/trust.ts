@@ -10,6 +10,8 @@ export const SAME_CALL_MS = 100;
 export interface Confirmation {
   readonly atMs: number;
   readonly trustMs: number;
+  /** How long before the last change was. */
+  readonly ageMs: number;
 }
 
 export interface TrustRule {
@@ -21,7 +23,7 @@ export interface TrustRule {
 export function confirmation(rule: TrustRule, changedMs: number, dateMs: number, atMs: number): Confirmation {
   const ageMs = Math.max(0, dateMs - changedMs);
   const trustMs = rule.soleWriter ? Number.POSITIVE_INFINITY : Math.min(rule.freshnessMs, ageMs / 10);
-  return { atMs, trustMs };
+  return { atMs, trustMs, ageMs };
 }
 
 /** Milliseconds of trust that remain for the kernel; 0 when it should ask at the next use. */

@@ -42,6 +42,13 @@ test("a set of ranges holds exactly the bytes that were added and not removed", 
   );
 });
 
+test("taking away nothing changes nothing", (t) => {
+  const extents = new Extents([{ start: 0, end: 10 }]);
+  extents.remove({ start: 5, end: 5 });
+  t.deepEqual(extents.ranges, [{ start: 0, end: 10 }]);
+  t.true(extents.has({ start: 4, end: 6 }));
+});
+
 test("neighbouring ranges become one", (t) => {
   const extents = new Extents([
     { start: 0, end: 4 },

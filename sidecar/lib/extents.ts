@@ -36,6 +36,7 @@ export class Extents {
   }
 
   remove({ start, end }: ByteRange): void {
+    if (start >= end) return; // it would part a range into two that touch
     this.#ranges = this.#ranges.flatMap((range) => {
       const left = { start: range.start, end: Math.min(range.end, start) };
       const right = { start: Math.max(range.start, end), end: range.end };

@@ -2,9 +2,9 @@
 //
 // A task that fails does not stop the next one.
 
-/** A queue of one place. Tasks of different Turns never wait for each other. */
+/** A queue of one place. Tasks of different Turns never wait for each other. Costs next to nothing while idle. */
 export class Turn {
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown> | undefined;
   #waiting = 0;
 
   /** True while a task runs or waits. */
@@ -15,11 +15,12 @@ export class Turn {
   /** Runs `task` when every earlier one has ended; settles as it does. */
   run<T>(task: () => Promise<T>): Promise<T> {
     this.#waiting += 1;
-    const result = this.#last.then(task);
-    this.#last = result.then(
-      () => (this.#waiting -= 1),
-      () => (this.#waiting -= 1),
-    );
+    const result = (this.#last ?? Promise.resolve()).then(task);
+    const over = (): void => {
+      this.#waiting -= 1;
+      if (this.#waiting === 0) this.#last = undefined;
+    };
+    this.#last = result.then(over, over);
     return result;
   }
 }

@@ -4,8 +4,8 @@
 //   start {options}          →
 //                            ←       ready                 bucket and state were checked, nothing is mounted yet
 //                            ←       failed {message, …}   …or it cannot be done; the worker exits
-//   mounted                  →                             the descriptor 3 can be read from now on
-//                            ←       serving {passthrough} INIT was answered
+//   mounted                  →                             the devices can be read from now on
+//                            ←       serving {passthrough} INIT was answered, on each
 //   stop {hurry}             →                             refuse writes, upload what is owed; a second one hurries
 //                            ←       drained {owed}        no notification is sent any more
 //   unmounted                →                             no request will come; end
@@ -39,8 +39,10 @@ export type FromWorker =
   | ({ readonly type: "serving" } & ServingReport)
   | { readonly type: "drained"; readonly owed: number };
 
-/** The descriptor of /dev/fuse in the worker. */
+/** The descriptor of the app's mount's /dev/fuse in the worker; 4 is the channel of these messages. */
 export const DEVICE_DESCRIPTOR = 3;
+/** That of the serve mount, if there is one. */
+export const SERVE_DESCRIPTOR = 5;
 
 /** Exit codes: EX_TEMPFAIL says that something is still owed and the next start sends it. */
 export const EXIT_DONE = 0;

@@ -1,7 +1,8 @@
 // The two mounts of one mount point: below, an empty folder that refuses writes; above it, the FUSE mount.
 //
 // When the upper one is gone, a program that still writes there gets EROFS instead of filling the container's
-// layer (RULES 31). So the lower one is mounted first and removed last.
+// layer (RULES 31). So the lower one is mounted first and removed last. Only root may enter it: an app or a web server
+// that is not root gets EACCES and cannot take the empty folder for a bucket without files.
 
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -60,7 +61,7 @@ export async function mountBoth(device: number, settings: MountSettings): Promis
 /** Mounts the empty folder that refuses writes. */
 export function mountUnderlay(directory: string): void {
   const flags = MOUNT_READ_ONLY | MOUNT_NO_SETUID | MOUNT_NO_DEVICES | MOUNT_NO_EXECUTE;
-  mountFileSystem(UNDERLAY_SOURCE, directory, "tmpfs", flags, "size=4k,mode=0555");
+  mountFileSystem(UNDERLAY_SOURCE, directory, "tmpfs", flags, "size=4k,mode=0000");
 }
 
 /** What mount(2) said, for people. */

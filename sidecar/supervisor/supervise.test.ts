@@ -100,6 +100,9 @@ test("RULES 31: a worker that dies ends the mount with exit code 1; nobody hangs
   t.is(await exit, 1);
   t.deepEqual(typesAt(directory), ["tmpfs"]);
   await t.throwsAsync(writeFile(path.join(directory, "lost"), "x"), { code: "EROFS" });
+  // Who is not root is not told either that a file which the bucket has does not exist.
+  const other = ["--reuid", "65534", "--clear-groups", "--", "cat", path.join(directory, "file")];
+  await t.throwsAsync(run("setpriv", other), { message: /Permission denied/ });
   await unmountDirectory(directory);
   t.deepEqual(mountsAt(directory), []);
 });

@@ -3,16 +3,14 @@
 // It never touches data. What can fail or hang is in the worker; while this process holds the device, the mount
 // survives the worker's death.
 
-import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { MountOptions } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
-import { prepareMountPoint } from "./mount-point.ts";
-import { codeOf, MountRefused } from "./mount-refused.ts";
-import { detachServed, mountBoth, removeUnderlay, sourceOf, unmountServed } from "./mount-stack.ts";
-import { forgetSupervisor, noteSupervisor } from "./run-file.ts";
+import { MountRefused } from "./mount-refused.ts";
+import { sourceOf } from "./mount-stack.ts";
+import { OwnedMount } from "./owned-mount.ts";
 import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
 
 // What the worker gets beyond its own time limit before it counts as stuck.
@@ -64,9 +62,8 @@ class Supervision {
   #stopping = false;
   #lost = false;
   #worker: WorkerProcess | undefined;
-  #device: number | undefined;
-  /** Where it is mounted, without links; undefined while nothing is. */
-  #mounted: string | undefined;
+  /** The app's mount and, if asked for, the serve mount. */
+  readonly #mounts: OwnedMount[] = [];
 
   constructor(options: SuperviseOptions) {
     this.#options = options;
@@ -102,7 +99,7 @@ class Supervision {
   async #logUnexpectedEnd(): Promise<void> {
     const end = await this.#worker?.ended;
     this.#log.error(
-      { how: end && describeEnd(end), directory: this.#mounted },
+      { how: end && describeEnd(end), directory: this.#mounts[0]?.directory },
       "the worker ended unexpectedly; the folder stays empty and read-only until the next start, or `sidemount unmount`",
     );
   }
@@ -123,18 +120,21 @@ class Supervision {
   async #start(): Promise<void> {
     const { mountOptions, workerCommand, workerEnvironment } = this.#options;
     checkPrivileges();
-    const directory = await this.#unlessStopped(prepareMountPoint(mountOptions.directory, this.#log));
-    this.#device = openDevice();
-    const worker = new WorkerProcess(workerCommand, workerEnvironment, this.#device);
+    await this.#unlessStopped(this.#prepareMounts());
+    const [{ directory }, serve] = this.#mounts as [OwnedMount, OwnedMount | undefined];
+    const devices = this.#mounts.map(({ device }) => device);
+    const worker = new WorkerProcess(workerCommand, workerEnvironment, devices);
     this.#worker = worker;
-    worker.send({ type: "start", options: { ...mountOptions, directory } }); // the path without links
+    const serveDirectory = serve?.directory;
+    const real = { directory, ...(serveDirectory === undefined ? {} : { serveDirectory }) }; // paths without links
+    worker.send({ type: "start", options: { ...mountOptions, ...real } });
     await this.#unlessStopped(worker.expect("ready"));
-    await this.#mount(directory, this.#device);
+    for (const mount of this.#mounts) await mount.mount();
     worker.send({ type: "mounted" });
     const serving = await this.#unlessStopped(worker.expect("serving"));
     const { passthrough, reasonNot, protocolMinor } = serving;
-    const channel = "device";
-    this.#log.info({ directory, channel, passthrough, reasonNot, protocol: `7.${protocolMinor}` }, "mounted");
+    const found = { channel: "device", passthrough, reasonNot, protocol: `7.${protocolMinor}` };
+    this.#log.info({ directory, serveDirectory, ...found }, "mounted");
   }
 
   async #unlessStopped<Result>(work: Promise<Result>): Promise<Result> {
@@ -142,15 +142,20 @@ class Supervision {
     return Promise.race([work, stopped]);
   }
 
-  async #mount(directory: string, device: number): Promise<void> {
+  async #prepareMounts(): Promise<void> {
     const { mountOptions } = this.#options;
-    const { readOnly, allowOther } = mountOptions;
-    await mountBoth(device, { directory, source: sourceOf(mountOptions), readOnly, allowOther });
-    this.#mounted = directory;
-    try {
-      noteSupervisor(directory);
-    } catch (error) {
-      this.#log.warn({ err: error }, "it could not be noted which process serves the folder");
+    const { readOnly, allowOther, directory, serveDirectory } = mountOptions;
+    const settings = { directory, source: sourceOf(mountOptions), readOnly, allowOther };
+    this.#mounts.push(await OwnedMount.prepare(settings, this.#log));
+    if (serveDirectory === undefined) return;
+    const serving = { ...settings, directory: serveDirectory, readOnly: true };
+    this.#mounts.push(await OwnedMount.prepare(serving, this.#log));
+    const [one = "", other = ""] = this.#mounts.map((mount) => `${mount.directory}/`);
+    if (one.startsWith(other) || other.startsWith(one)) {
+      throw new MountRefused(
+        `the folder to serve leads to ${other.slice(0, -1)}, which lies within ${one.slice(0, -1)} or around it`,
+        "Choose a folder apart from the other with --serve.",
+      );
     }
   }
 
@@ -158,18 +163,15 @@ class Supervision {
   async #bringDown(): Promise<number> {
     const worker = this.#worker;
     const code = worker === undefined ? EXIT_DONE : await this.#endWorker(worker);
-    if (this.#device !== undefined) fs.closeSync(this.#device); // the last holder: ends a detached connection too
-    if (this.#mounted !== undefined) {
-      // Programs that go on without the mount must not write where nobody would find it (RULES 31).
-      if (!this.#lost) await removeUnderlay(this.#mounted);
-      forgetSupervisor(this.#mounted);
-    }
+    // Programs that go on without the mount must not write where nobody would find it (RULES 31).
+    for (const mount of this.#mounts) await mount.dispose({ keepUnderlay: this.#lost });
     return code;
   }
 
   async #endWorker(worker: WorkerProcess): Promise<number> {
     const owed = await this.#drain(worker);
-    await this.#unmount(owed !== undefined);
+    // The readers' folder first: it shows what the other has put into the bucket.
+    for (const mount of this.#mounts.toReversed()) await this.#unmount(mount, owed !== undefined);
     worker.send({ type: "unmounted" });
     await Promise.race([worker.ended, delay(EXIT_MS, undefined, { ref: false })]);
     if (worker.running) {
@@ -179,6 +181,15 @@ class Supervision {
     const { code } = await worker.ended;
     if (owed === undefined) return this.#stopping ? EXIT_OWED : EXIT_FAILED;
     return owed > 0 || code === EXIT_OWED ? EXIT_OWED : EXIT_DONE;
+  }
+
+  /** One that cannot be taken away must not keep the other where it is. */
+  async #unmount(mount: OwnedMount, served: boolean): Promise<void> {
+    try {
+      await mount.unmount(served);
+    } catch (error) {
+      this.#log.error({ directory: mount.directory, err: error }, "the folder could not be unmounted");
+    }
   }
 
   /** How many uploads are still owed; undefined if the worker ended or got stuck before it could say so. */
@@ -204,18 +215,10 @@ class Supervision {
   async #patienceEnds(): Promise<undefined> {
     const { drainTimeoutMs } = this.#options.mountOptions;
     // Before anything was mounted there is little to drain.
-    const limitMs = DRAIN_GRACE_MS + (this.#mounted === undefined ? 0 : drainTimeoutMs);
+    const limitMs = DRAIN_GRACE_MS + (this.#mounts.some(({ mounted }) => mounted) ? drainTimeoutMs : 0);
     const hurry = this.#hurried.promise.then(() => delay(HURRY_MS, undefined, { ref: false }));
     await Promise.race([hurry, delay(limitMs, undefined, { ref: false })]);
     return undefined;
-  }
-
-  async #unmount(served: boolean): Promise<void> {
-    if (this.#mounted === undefined) return;
-    if (!served) return detachServed(this.#mounted, { abort: true }); // nobody will answer: nobody may wait
-    const busy = await unmountServed(this.#mounted);
-    if (busy)
-      this.#log.warn({ directory: this.#mounted }, "programs still use the folder; it is taken from them");
   }
 }
 
@@ -224,19 +227,6 @@ function checkPrivileges(): void {
     throw new MountRefused(
       "only root can mount with --channel device",
       "Start it as root, or take --channel native.",
-    );
-  }
-}
-
-function openDevice(): number {
-  try {
-    return fs.openSync("/dev/fuse", "r+");
-  } catch (error) {
-    const code = codeOf(error);
-    throw new MountRefused(
-      code === "ENOENT" ? "there is no /dev/fuse here" : `/dev/fuse cannot be opened (${code})`,
-      "In a container: --device /dev/fuse. On a machine: modprobe fuse.",
-      error,
     );
   }
 }

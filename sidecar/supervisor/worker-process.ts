@@ -4,9 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 import { type FromWorker, type ToWorker } from "./messages.ts";
 
-// Threads of the worker's libuv pool: 4 notifications may wait in the kernel (RULES 27), 16 stay for files, the
-// rest for name resolution and compression. Requests need none, they are read by the event loop.
-export const POOL_THREADS = 24;
+// Threads of the worker's libuv pool: 4 notifications of each mount may wait in the kernel (RULES 27), 16 stay for
+// files, the rest for name resolution and compression. Requests need none, they are read by the event loop.
+export const POOL_THREADS = 28;
 
 /** How the worker ended. */
 export interface WorkerEnd {
@@ -37,11 +37,17 @@ export class WorkerProcess {
   readonly #failed = Promise.withResolvers<never>();
   #end: WorkerEnd | undefined;
 
-  /** Starts it. `environment` is its whole environment. */
-  constructor(command: readonly string[], environment: Readonly<Record<string, string>>, device: number) {
+  /** Starts it. `environment` is its whole environment; `devices` are the app's mount's and the serve mount's. */
+  constructor(
+    command: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    devices: readonly number[],
+  ) {
     const [program = "", ...rest] = command;
+    const [device, serveDevice] = devices;
     this.#child = spawn(program, rest, {
-      stdio: ["ignore", "inherit", "inherit", device, "ipc"],
+      // Positions are numbers of descriptors there: see messages.ts.
+      stdio: ["ignore", "inherit", "inherit", device ?? "ignore", "ipc", serveDevice ?? "ignore"],
       env: { ...environment, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
     });
     this.#failed.promise.catch(() => {}); // reported by whoever expects a message

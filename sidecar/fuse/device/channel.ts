@@ -38,6 +38,8 @@ export interface DeviceOptions {
   readonly descriptor: number;
   readonly fileSystem: FileSystem;
   readonly passthrough: PassthroughWish;
+  /** Its files never change: the kernel opens, closes and reads them again without asking (FUSE.md §3b). */
+  readonly immutableFiles?: boolean;
   /** Where the files to be passed through lie; one is made there to see whether it works. */
   readonly backingFolder?: string;
   readonly maxWriteBytes?: number;
@@ -95,7 +97,9 @@ class Channel {
     this.#maxWriteBytes = options.maxWriteBytes ?? MAX_WRITE_BYTES;
     this.#answers = new Answers(descriptor, log);
     this.#interrupts = new Interrupts(this.#answers);
-    this.#dispatcher = new Dispatcher(fileSystem, this.#answers, this.#interrupts, log);
+    this.#dispatcher = new Dispatcher(fileSystem, this.#answers, this.#interrupts, log, {
+      immutableFiles: options.immutableFiles === true,
+    });
     this.#backingFiles = new BackingFiles(descriptor, log);
     this.#buffers = new RequestBuffers(this.#maxWriteBytes + READ_OVERHEAD, () => this.#resume());
     this.notifier = new Notifier(writeOnPool(descriptor), (folder) => this.#interrupts.isBusy(folder), log);
@@ -108,6 +112,7 @@ class Channel {
       unshareFile: (backing) => this.#backingFiles.unshare(backing),
       entryChanged: (parent, name) => this.notifier.entryChanged(parent, name),
       attributesChanged: (inode) => this.notifier.attributesChanged(inode),
+      canExpireNamesAtOnce: () => this.notifier.canExpireAtOnce,
     };
     this.#options.fileSystem.attach(kernel);
     setNonBlocking(this.#options.descriptor);
@@ -140,6 +145,7 @@ class Channel {
     this.#pause();
     if (errno !== constants.errno.ENODEV)
       this.#options.log.error({ errno }, "reading from the kernel failed");
+    this.#options.log.debug({ requests: Object.fromEntries(this.counts) }, "what the kernel asked");
     this.started.reject(new Error("the mount ended before it was ready"));
     this.done.resolve();
   }
@@ -184,11 +190,12 @@ class Channel {
   }
 
   #init(unique: bigint, bytes: Buffer): void {
-    const { passthrough } = this.#options;
+    const { passthrough, immutableFiles = false } = this.#options;
     try {
       const { answer, outcome } = negotiate(decodeInit(bytes), {
         maxWriteBytes: this.#maxWriteBytes,
         passthrough: passthrough !== "off",
+        immutableFiles,
       });
       this.#answers.send(unique, { body: encodeInit(answer) });
       if (outcome !== undefined) this.#begin(outcome);
@@ -199,8 +206,10 @@ class Channel {
   }
 
   #begin(init: InitOutcome): void {
-    const { descriptor, passthrough, backingFolder, log } = this.#options;
+    const { descriptor, passthrough, immutableFiles, backingFolder, log } = this.#options;
     this.notifier.start(init);
+    if (immutableFiles === true)
+      return this.started.resolve({ passthrough: false, protocolMinor: init.protocolMinor });
     const reasonNot = whyNoPassthrough(descriptor, passthrough, init, backingFolder);
     const protocol = `7.${init.protocolMinor}`;
     if (reasonNot === undefined) {

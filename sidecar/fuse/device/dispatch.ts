@@ -39,6 +39,13 @@ const refusals: Readonly<Partial<Record<OpcodeName, number>>> = {
   IOCTL: ENOTTY,
 };
 
+/** Said once where files never change: from then on the kernel opens and closes them by itself. */
+const immutableRefusals: Readonly<Partial<Record<OpcodeName, number>>> = {
+  OPEN: ENOSYS,
+  FLUSH: ENOSYS,
+  FSYNC: ENOSYS,
+};
+
 const O_ACCMODE = 0o3;
 const O_TRUNC = 0o1000;
 
@@ -71,12 +78,22 @@ export class Dispatcher {
   readonly #log: Log;
   readonly #operations: Readonly<Partial<Record<OpcodeName, Operation>>>;
 
-  constructor(fileSystem: FileSystem, answers: Answers, interrupts: Interrupts, log: Log) {
+  readonly #refusals: Readonly<Partial<Record<OpcodeName, number>>>;
+
+  constructor(
+    fileSystem: FileSystem,
+    answers: Answers,
+    interrupts: Interrupts,
+    log: Log,
+    { immutableFiles = false } = {},
+  ) {
     this.#fileSystem = fileSystem;
     this.#answers = answers;
     this.#interrupts = interrupts;
     this.#log = log;
-    this.#operations = { ...nameOperations, ...fileOperations(log) };
+    this.#refusals = immutableFiles ? { ...refusals, ...immutableRefusals } : refusals;
+    const operations = Object.entries({ ...nameOperations, ...fileOperations(log) });
+    this.#operations = Object.fromEntries(operations.filter(([name]) => !(name in this.#refusals)));
   }
 
   /** Resolves when the work has ended, which may be after the answer; never rejects. */
@@ -84,7 +101,7 @@ export class Dispatcher {
     const name = opcodeName(header.opcode);
     const operation = name && this.#operations[name];
     if (operation === undefined) {
-      return this.#answers.sendError(header.unique, (name && refusals[name]) ?? ENOSYS);
+      return this.#answers.sendError(header.unique, (name && this.#refusals[name]) ?? ENOSYS);
     }
     const call = new Call(header, whenKilled(header.opcode, bytes));
     this.#interrupts.begin(call);

@@ -5,7 +5,7 @@ import { INIT, INIT2 } from "./protocol.ts";
 
 // What Linux 6.18 offers.
 const kernel = { major: 7, minor: 45, maxReadahead: 131072, flags: 0x73fffffb, flags2: 0x4bf };
-const wishes = { maxWriteBytes: 1 << 20, passthrough: true };
+const wishes = { maxWriteBytes: 1 << 20, passthrough: true, immutableFiles: false };
 
 test("RULES 23: the kernel keeps removing setuid bits, resolving `..`, its own page cache and its own locks", (t) => {
   const { answer } = negotiate(kernel, wishes);
@@ -44,6 +44,15 @@ test("what is asked for is what makes the mount fast: large requests, parallel l
     epoch: true,
     resend: true,
   });
+});
+
+test("where files never change the kernel opens them by itself, and only what is looked up counts as handed out", (t) => {
+  const { answer, outcome } = negotiate(kernel, { ...wishes, immutableFiles: true });
+  t.true((answer.flags & INIT.NO_OPEN_SUPPORT) !== 0);
+  const never = INIT.NO_OPENDIR_SUPPORT | INIT.DO_READDIRPLUS | INIT.AUTO_INVAL_DATA | INIT.WRITEBACK_CACHE;
+  t.is(answer.flags & never, 0);
+  t.is(answer.flags2 & INIT2.PASSTHROUGH, 0);
+  t.is(outcome?.expireOnly, false);
 });
 
 test("nothing is agreed to that the kernel did not offer", (t) => {

@@ -25,7 +25,8 @@ export interface InitOutcome {
 //   EXPORT_SUPPORT        `.` and `..` are not answered by node (RULES 23)
 //   POSIX_LOCKS, FLOCK_LOCKS  without them the kernel keeps both kinds of locks for this machine by itself
 //   AUTO_INVAL_DATA       a changed mtime would drop pages we know are right; EXPLICIT_INVAL_DATA instead
-//   NO_OPEN_SUPPORT, NO_OPENDIR_SUPPORT  we want to learn of opens; listings change behind the kernel's back
+//   NO_OPEN_SUPPORT       we want to learn of opens
+//   NO_OPENDIR_SUPPORT    listings change behind the kernel's back
 const WANTED =
   INIT.ASYNC_READ |
   INIT.ATOMIC_O_TRUNC | // open carries O_TRUNC: nothing is downloaded to be truncated
@@ -34,6 +35,17 @@ const WANTED =
   INIT.DO_READDIRPLUS |
   INIT.READDIRPLUS_AUTO |
   INIT.ASYNC_DIO |
+  INIT.PARALLEL_DIROPS |
+  INIT.MAX_PAGES |
+  INIT.CACHE_SYMLINKS |
+  INIT.EXPLICIT_INVAL_DATA |
+  INIT.INIT_EXT;
+
+// Where files never change: the kernel may open and close them by itself (FUSE.md §3b). Entries of listings carry no
+// attributes, so that only what is looked up counts as handed out. No passthrough: it needs OPEN.
+const WANTED_IMMUTABLE =
+  INIT.ASYNC_READ |
+  INIT.NO_OPEN_SUPPORT |
   INIT.PARALLEL_DIROPS |
   INIT.MAX_PAGES |
   INIT.CACHE_SYMLINKS |
@@ -63,21 +75,26 @@ export interface Negotiation {
   readonly outcome: InitOutcome | undefined;
 }
 
+/** What a mount would like to have. */
+export interface Wishes {
+  readonly maxWriteBytes: number;
+  readonly passthrough: boolean;
+  /** Its files never change. */
+  readonly immutableFiles: boolean;
+}
+
 /** Answers INIT. Throws ProtocolMismatch if the kernel is too old. */
-export function negotiate(
-  request: InitRequest,
-  wishes: { maxWriteBytes: number; passthrough: boolean },
-): Negotiation {
+export function negotiate(request: InitRequest, wishes: Wishes): Negotiation {
   if (request.major > MAJOR_VERSION) return { answer: answerWith(request, wishes, 0, 0), outcome: undefined };
   if (request.major < MAJOR_VERSION || request.minor < OLDEST_MINOR) {
     throw new ProtocolMismatch(
       `the kernel speaks FUSE ${request.major}.${request.minor}; ${MAJOR_VERSION}.${OLDEST_MINOR} (Linux 4.20) or newer is needed`,
     );
   }
-  const flags = request.flags & WANTED;
+  const flags = request.flags & (wishes.immutableFiles ? WANTED_IMMUTABLE : WANTED);
   const extended = (flags & INIT.INIT_EXT) !== 0 ? request.flags2 : 0;
-  const wanted2 =
-    INIT2.DIRECT_IO_ALLOW_MMAP | INIT2.HAS_RESEND | (wishes.passthrough ? INIT2.PASSTHROUGH : 0);
+  const passthrough = wishes.passthrough && !wishes.immutableFiles;
+  const wanted2 = INIT2.DIRECT_IO_ALLOW_MMAP | INIT2.HAS_RESEND | (passthrough ? INIT2.PASSTHROUGH : 0);
   const flags2 = extended & wanted2;
   const minor = Math.min(request.minor, MINOR_VERSION);
   return {
@@ -86,19 +103,16 @@ export function negotiate(
       protocolMinor: minor,
       maxWriteBytes: wishes.maxWriteBytes,
       passthroughOffered: (extended & INIT2.PASSTHROUGH) !== 0,
-      expireOnly: (extended & INIT2.HAS_EXPIRE_ONLY) !== 0,
+      // An expired name that is just being confirmed would come back to life with the old answer; of a mount whose
+      // names must be right at once it is dropped instead.
+      expireOnly: (extended & INIT2.HAS_EXPIRE_ONLY) !== 0 && !wishes.immutableFiles,
       epoch: minor >= INC_EPOCH_MINOR,
       resend: (flags2 & INIT2.HAS_RESEND) !== 0,
     },
   };
 }
 
-function answerWith(
-  request: InitRequest,
-  wishes: { maxWriteBytes: number },
-  flags: number,
-  flags2: number,
-): InitAnswer {
+function answerWith(request: InitRequest, wishes: Wishes, flags: number, flags2: number): InitAnswer {
   return {
     major: MAJOR_VERSION,
     minor: Math.min(request.minor, MINOR_VERSION),

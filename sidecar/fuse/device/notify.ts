@@ -76,6 +76,11 @@ export class Notifier {
     return this.#enqueue(`${parent}/${name}`, parent, bytes);
   }
 
+  /** Whether all names can be expired without waiting for anything. */
+  get canExpireAtOnce(): boolean {
+    return this.#features?.epoch === true;
+  }
+
   /** The inode's attributes changed; its pages stay. */
   attributesChanged(inode: InodeId): Promise<void> {
     if (this.#features === undefined) return Promise.resolve();

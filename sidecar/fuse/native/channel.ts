@@ -116,6 +116,7 @@ export function serveNative(options: NativeOptions): NativeChannel {
 function kernelWith(folders: KnownFolders): Kernel {
   return {
     shareFile: () => undefined,
+    canExpireNamesAtOnce: () => false,
     unshareFile: () => {},
     entryChanged: async (folder, name) => folders.drop({ folder, name }),
     attributesChanged: () => Promise.resolve(),

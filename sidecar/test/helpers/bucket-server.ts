@@ -19,6 +19,8 @@ export interface LoggedRequest {
   readonly query: unknown;
   readonly status: number;
   readonly requestBytes: number;
+  /** When it arrived, by this machine's clock. */
+  readonly atMs: number;
   readonly responseBytes: number;
 }
 

@@ -51,8 +51,13 @@ export function onEachChannel(
   };
 }
 
+/** Stands for the folder of its own that each mount has for this. */
+export const SERVE_DIRECTORY = "{serve}";
+
 export class Mount {
   readonly directory: string;
+  /** Where it is served for reading, if that is asked for. */
+  readonly serveDirectory: string;
   readonly stateDirectory: string;
   readonly lines: Record<string, unknown>[] = [];
   readonly #server: BucketServer;
@@ -61,6 +66,7 @@ export class Mount {
 
   constructor(server: BucketServer, base: string, options: readonly string[]) {
     this.directory = path.join(base, "mnt");
+    this.serveDirectory = path.join(base, "serve");
     this.stateDirectory = path.join(base, "state");
     this.#server = server;
     this.#options = options;
@@ -68,6 +74,11 @@ export class Mount {
 
   path(...parts: string[]): string {
     return path.join(this.directory, ...parts);
+  }
+
+  /** A path in the folder for reading. */
+  served(...parts: string[]): string {
+    return path.join(this.serveDirectory, ...parts);
   }
 
   get child(): ChildProcess {
@@ -86,7 +97,9 @@ export class Mount {
       this.stateDirectory,
     ];
     const { child } = await startLogging(
-      [...words, ...this.#options, ...options],
+      [...words, ...this.#options, ...options].map((word) =>
+        word === SERVE_DIRECTORY ? this.serveDirectory : word,
+      ),
       ({ message }) => (message === "mounted" ? true : undefined),
       { lines: this.lines },
     );
@@ -136,8 +149,8 @@ export class Mount {
 
   async detach(): Promise<void> {
     // One for the filesystem, one for the folder below it; failing means there is nothing to detach.
-    for (let layer = 0; layer < 3; layer += 1)
-      await run("umount", ["-l", this.directory]).catch(() => undefined);
+    for (const folder of [this.directory, this.serveDirectory])
+      for (let layer = 0; layer < 3; layer += 1) await run("umount", ["-l", folder]).catch(() => undefined);
   }
 }
 
@@ -154,7 +167,7 @@ export async function mounted(
 ): Promise<Mount> {
   const base = await mkdtemp(path.join(os.tmpdir(), "sidemount-test-"));
   const mount = new Mount(server, base, options);
-  await run("mkdir", ["-p", mount.directory]);
+  await run("mkdir", ["-p", mount.directory, mount.serveDirectory]);
   await run("chmod", ["755", base]);
   t.teardown(async () => {
     await mount.stop();
@@ -172,6 +185,14 @@ export async function session(
 ): Promise<{ server: BucketServer; mount: Mount }> {
   const server = await BucketServer.start(t);
   return { server, mount: await mounted(t, server, options) };
+}
+
+/** A server and a mount of it with a second folder for reading. */
+export async function servedSession(
+  t: Cleaning,
+  options: readonly string[] = [],
+): Promise<{ server: BucketServer; mount: Mount }> {
+  return session(t, [...options, "--serve", SERVE_DIRECTORY]);
 }
 
 /** Runs a shell script in the mount; answers its output. */

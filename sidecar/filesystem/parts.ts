@@ -1,0 +1,47 @@
+// The groups of operations on one tree, each made once, from those that ask to those that change.
+
+import { Contested } from "./contested.ts";
+import type { Context } from "./context.ts";
+import { FileCreator } from "./create.ts";
+import { OpenDirectories } from "./directories.ts";
+import { Explorer } from "./explore.ts";
+import { FileData } from "./file-data.ts";
+import { Lookup } from "./lookup.ts";
+import { Namespace } from "./namespace.ts";
+import { OpenFiles } from "./open-files.ts";
+import { Patcher } from "./patch.ts";
+import { FileRenamer } from "./rename.ts";
+import { FolderRenamer } from "./rename-folder.ts";
+import { Resting } from "./resting.ts";
+import { Saver } from "./save.ts";
+import { AttributeSetter } from "./set-attributes.ts";
+import { VersionTimes } from "./version-times.ts";
+
+export type Parts = ReturnType<typeof makeParts>;
+
+export function makeParts(context: Context) {
+  const explorer = new Explorer(context);
+  const lookup = new Lookup(context, explorer);
+  const patcher = new Patcher(context);
+  const times = new VersionTimes(context.wallNs);
+  const saver = new Saver(context, patcher, times);
+  const resting = new Resting(context, saver);
+  const openFiles = new OpenFiles(context, resting);
+  const namespace = new Namespace(context, patcher);
+  const shared = { explorer, namespace, openFiles, resting, saver, patcher, times };
+  return {
+    lookup,
+    patcher,
+    saver,
+    resting,
+    openFiles,
+    namespace,
+    contested: new Contested(context, lookup, openFiles),
+    directories: new OpenDirectories(context, lookup),
+    data: new FileData(context),
+    creator: new FileCreator(context, shared),
+    attributes: new AttributeSetter(context, shared),
+    files: new FileRenamer(context, shared),
+    folders: new FolderRenamer(context, shared),
+  };
+}

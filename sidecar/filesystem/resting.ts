@@ -1,0 +1,156 @@
+// What happens to a file's copy after its last use: it is uploaded once more if it changed, kept as cache, or dropped.
+
+import { nobodyCanWrite } from "../copies/lease.ts";
+import { stillEquals } from "../copies/snapshot.ts";
+import type { Context } from "./context.ts";
+import type { FileNode } from "./nodes.ts";
+import type { Saver } from "./save.ts";
+
+/** Time given to a file after its last close before it is put to rest; most reopen at once or not soon. */
+const REST_AFTER_MS = 50;
+/** How often a file that somebody may still write to through a mapping is looked at again (RULES 1). */
+const MAPPED_LOOK_MS = 1000;
+
+/** A download that a look-up has begun goes on for this long without anybody who reads. */
+const UNREAD_MS = 1000;
+
+export class Resting {
+  readonly #context: Context;
+  readonly #saver: Saver;
+  readonly #timers = new Map<FileNode, NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(context: Context, saver: Saver) {
+    this.#context = context;
+    this.#saver = saver;
+  }
+
+  /** After the last use of a copy: puts it to rest when nobody came back meanwhile. */
+  soon(node: FileNode, delayMs = REST_AFTER_MS): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timers.get(node));
+    const timer = setTimeout(() => {
+      this.#timers.delete(node);
+      this.#context.background.start("rest", () => this.rest(node));
+    }, delayMs);
+    this.#timers.set(node, timer);
+  }
+
+  /** Puts every closed file to rest now. */
+  async all(): Promise<void> {
+    this.#closed = true;
+    const nodes = [...this.#timers.keys()];
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    await Promise.all(nodes.map((node) => this.rest(node)));
+  }
+
+  /** Closes, keeps, uploads again or drops the copy of a file nobody has open. */
+  async rest(node: FileNode): Promise<void> {
+    const unsaved = await node.openings.run(async () => {
+      const { copy } = node;
+      if (copy === undefined || node.opened.size > 0 || node.borrowers > 0 || copy.retired) return false;
+      if (node.heldUntilMs > this.#context.monotonicMs()) {
+        this.soon(node, node.heldUntilMs - this.#context.monotonicMs());
+        return false;
+      }
+      unshare(this.#context, node);
+      node.access = undefined;
+      node.writtenWhole = false;
+      return this.#settle(node);
+    });
+    if (!unsaved) return;
+    node.contentSerial += 1;
+    try {
+      await this.#saver.save(node);
+      this.soon(node);
+    } catch (error) {
+      this.#context.log.error(
+        { object: node.name, err: error },
+        "a change after the last close could not be uploaded",
+      );
+      await this.giveUp(node);
+    }
+  }
+
+  /** Keeps aside what could not be uploaded, unless somebody has the file open: then that is asked at the last close. */
+  async giveUp(node: FileNode): Promise<void> {
+    await node.openings.run(async () => {
+      if (node.opened.size > 0) return;
+      unshare(this.#context, node);
+      node.access = undefined;
+      node.writtenWhole = false;
+      await this.#saver.giveUp(node);
+    });
+  }
+
+  /** Whether the file has changes to upload; otherwise its copy is kept as cache or dropped. */
+  async #settle(node: FileNode): Promise<boolean> {
+    const { store, tree, log, stopping, witness } = this.#context;
+    const { copy } = node;
+    if (copy === undefined) return false;
+    if (!tree.isAttached(node)) {
+      if (await witness().takeOver(node)) return false;
+      node.fetcher?.stop();
+      store.discard(copy);
+      return false;
+    }
+    if (copy.whole) node.fetcher = undefined; // it has brought all there is
+    if (node.version === undefined || copy.changed()) return true;
+    if (node.fetcher?.busy === true) {
+      const unreadMs = this.#context.monotonicMs() - (node.unreadSinceMs ?? Number.POSITIVE_INFINITY);
+      if (stopping() || unreadMs >= UNREAD_MS) node.fetcher.stop(); // what is here is kept
+      this.soon(node, MAPPED_LOOK_MS); // bytes are still being written to the file
+      return false;
+    }
+    if (copy.promised) {
+      witness().atRest(node);
+      store.rest(copy);
+      return false;
+    }
+    if (copy.whole && !nobodyCanWrite(copy)) {
+      log.debug({ object: node.name }, "still mapped for writing");
+      this.soon(node, MAPPED_LOOK_MS);
+      return copy.changed();
+    }
+    if (node.lastSummed !== undefined && copy.whole && !(await stillEquals(copy, node.lastSummed))) {
+      copy.dirty = true;
+      return true;
+    }
+    node.lastSummed = undefined;
+    witness().atRest(node);
+    this.#keep(node);
+    return false;
+  }
+
+  #keep(node: FileNode): void {
+    const { store, background } = this.#context;
+    const { copy, version } = node;
+    if (copy === undefined || version === undefined) return;
+    if (!copy.whole && copy.present?.total === 0) {
+      node.fetcher?.stop();
+      node.copy = undefined;
+      store.discard(copy);
+      return;
+    }
+    background.start("keep copy", () =>
+      node.openings.run(async () => {
+        if (node.opened.size === 0 && node.borrowers === 0 && node.copy === copy && !copy.changed())
+          await store.keep(copy, version);
+      }),
+    );
+  }
+
+  /** Somebody uses the file again. */
+  cancel(node: FileNode): void {
+    clearTimeout(this.#timers.get(node));
+    this.#timers.delete(node);
+  }
+}
+
+/** The kernel no longer reads and writes the file's copy by itself. */
+export function unshare(context: Context, node: FileNode): void {
+  if (node.backing === undefined) return;
+  context.kernel().unshareFile(node.backing);
+  node.backing = undefined;
+}
