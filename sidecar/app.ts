@@ -142,7 +142,7 @@ function chooseChannel(options: MountOptions, log: Log): "device" | "native" {
   const wanted = deviceOnly(options);
   if (wanted !== undefined) {
     throw new MountRefused(
-      `${wanted.option} needs the device channel, which cannot be used here (${reason}); with --channel native ${wanted.reason}`,
+      `${wanted.option} needs the device channel, which cannot be used here (${reason}); the native one cannot do it: ${wanted.reason}`,
       "Start it as root, or leave that out.",
     );
   }

@@ -5,7 +5,7 @@ import path from "node:path";
 
 import test, { type ExecutionContext } from "ava";
 
-import { findWaitingWriter, hasDescriptorOf } from "./process-files.ts";
+import { findWriter, hasDescriptorOf, processes } from "./process-files.ts";
 
 /** A file on a file system whose device number stat(2) and mountinfo agree about, and a process that has it open. */
 async function opened(t: ExecutionContext, redirection: string) {
@@ -21,21 +21,21 @@ async function opened(t: ExecutionContext, redirection: string) {
   const { dev, ino } = fs.statSync(file);
   // makedev(3)
   const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
-  const pid = child.pid ?? 0;
-  while (fs.readFileSync(`/proc/${pid}/wchan`, "latin1") === "0") await new Promise(setImmediate);
-  return { pid, device, inode: ino, waitsIn: new RegExp(fs.readFileSync(`/proc/${pid}/wchan`, "latin1")) };
+  return { pid: child.pid ?? 0, device, inode: ino };
 }
 
-test("a process is found by where it waits and what it has open for writing", async (t) => {
-  const { pid, device, inode, waitsIn } = await opened(t, ">>");
-  t.is(await findWaitingWriter(waitsIn, device, inode), pid);
-  t.is(await findWaitingWriter(waitsIn, "0:999999", inode), undefined);
-  t.is(await findWaitingWriter(/nowhere/, device, inode), undefined);
+test("a process that has a file open for writing is found by the file's numbers", async (t) => {
+  const { pid, device, inode } = await opened(t, ">>");
+  const age = (await processes()).indexOf(pid);
+  t.true(age >= 0 && age < 100, `the youngest come first, it is number ${age}`);
+  t.is(await findWriter(device, inode, [1, pid]), pid);
+  t.is(await findWriter(device, inode, [1]), undefined);
+  t.is(await findWriter("0:999999", inode, [pid]), undefined);
 });
 
-test("one that only reads the file is not its writer", async (t) => {
-  const { device, inode, waitsIn } = await opened(t, "<");
-  t.is(await findWaitingWriter(waitsIn, device, inode), undefined);
+test("one that only reads it is not a writer", async (t) => {
+  const { pid, device, inode } = await opened(t, "<");
+  t.is(await findWriter(device, inode, [pid]), undefined);
 });
 
 test("whether a process has a file of a FUSE mount is not guessed", async (t) => {

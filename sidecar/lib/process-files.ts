@@ -19,30 +19,40 @@ export async function hasDescriptorOf(pid: number, inode: number): Promise<boole
   return Promise.race([look(pid, inode).catch(() => false), delay(LIMIT_MS, false, { ref: false })]);
 }
 
+/** All processes but this one, the youngest first: numbers are given out in turn, and begin again at pid_max. */
+export async function processes(): Promise<number[]> {
+  const [names, load, max] = await Promise.all([
+    readdir("/proc"),
+    readFile("/proc/loadavg", "latin1"), // its last word is the number given out last, proc_loadavg(5)
+    readFile("/proc/sys/kernel/pid_max", "latin1"),
+  ]);
+  const last = Number(load.trim().split(" ").at(-1));
+  const age = (pid: number): number => (last - pid + Number(max)) % Number(max);
+  const pids = names.map(Number).filter((pid) => pid > 0 && pid !== process.pid);
+  return pids.sort((a, b) => age(a) - age(b));
+}
+
 /**
- * A process whose first thread waits in a kernel function of this name, proc_pid_wchan(5), and which has the file with
- * this inode number open for writing, on the file system with this device number (as mountinfo has it, `0:51`).
- * Undefined if there is none among those that may be looked at, or could be looked at in time.
+ * The first of these processes that has the file with this inode number open for writing, on the file system with this
+ * device number (as mountinfo has it, `0:51`). Undefined if there is none among those that may be looked at, or could
+ * be looked at in time.
  */
-export async function findWaitingWriter(
-  waitsIn: RegExp,
+export async function findWriter(
   device: string,
   inode: number,
+  pids: readonly number[],
 ): Promise<number | undefined> {
+  const stop = new AbortController();
   const search = async (): Promise<number | undefined> => {
-    const names = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-    const waiting = await Promise.all(
-      names.map(async (name) => {
-        const where = await readFile(`/proc/${name}/wchan`, "latin1").catch(() => "");
-        return waitsIn.test(where) ? [Number(name)] : [];
-      }),
-    );
-    for (const pid of waiting.flat()) {
+    for (const pid of pids) {
+      if (stop.signal.aborted) return undefined;
       if (await hasWritable(pid, device, inode).catch(() => false)) return pid;
     }
     return undefined;
   };
-  return Promise.race([search(), delay(LIMIT_MS, undefined, { ref: false })]);
+  const found = await Promise.race([search(), delay(LIMIT_MS, undefined, { ref: false })]);
+  stop.abort();
+  return found;
 }
 
 async function hasWritable(pid: number, device: string, inode: number): Promise<boolean> {

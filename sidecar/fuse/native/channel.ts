@@ -80,7 +80,7 @@ export function serveNative(options: NativeOptions): NativeChannel {
   const paths = new Paths(fileSystem, caller, { hidden, folders, versions });
   const modeOf = (kind: "file" | "directory", mode: number): number =>
     allowOther ? sharedMode(mode, kind === "file" ? fileMode : directoryMode) : mode;
-  const closing = new ClosingProcess(options.device);
+  const closing = new ClosingProcess(options.device, () => performance.now());
   const served = { fileSystem, paths, caller, closing, modeOf };
   const started = Promise.withResolvers<void>();
   started.promise.catch(() => {}); // whoever waits for it reports it

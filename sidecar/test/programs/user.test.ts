@@ -114,8 +114,9 @@ test.serial(
         open,
         ["--passthrough", "on"],
         {},
-        /--passthrough on cannot be had here: libfuse 2[^]*Start it as root/,
+        /--passthrough on needs the device channel[^]*only root[^]*libfuse 2[^]*Start it as root/,
       ],
+      ["serve", open, ["--serve", "served"], {}, /--serve needs the device channel[^]*Start it as root/],
       [
         "state",
         open,
