@@ -38,6 +38,7 @@ Examples:
   sidemount mount my-uploads ./uploads
   sidemount mount gs://my-uploads/photos/ /srv/photos --read-only
   GCS_BUCKET=my-uploads sidemount mount /srv/uploads --uid www-data --file-mode 0644
+  sidemount mount my-uploads ./uploads --serve ./serve    (nginx reads ./serve)
   sidemount mount my-uploads ./uploads --endpoint http://127.0.0.1:4443
 
 Exit codes:
