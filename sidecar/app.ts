@@ -5,16 +5,21 @@ import { fileURLToPath } from "node:url";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
 import { openBucket } from "./bucket/client.ts";
+import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
 import { CopyStore } from "./copies/store.ts";
 import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
 import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
+import { serveNative } from "./fuse/native/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
+import { whyNoDevice } from "./supervisor/channel-choice.ts";
 import { DEVICE_DESCRIPTOR, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { MountRefused } from "./supervisor/mount-refused.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
+import { mountHere } from "./supervisor/single-process.ts";
 import { superviseMount } from "./supervisor/supervise.ts";
 import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
@@ -22,14 +27,11 @@ import { createLog, type Log } from "./telemetry/log.ts";
 /** Metadata calls give up earlier than data: somebody waits in `ls`, and there is less to lose. */
 const METADATA_DEADLINE_MS = 10_000;
 
-const WORKER_FLAGS = [
-  // node:sqlite warns at every start that it is new.
-  "--disable-warning=ExperimentalWarning",
-  // By itself V8 lets the heap grow to four times what lives in it when the machine has memory to spare: listing
-  // 10,000 names five times took 310 MiB, of which 30 were in use. With these it is 183 MiB, and stays there.
-  "--heap-growing-percent=30",
-  "--max-semi-space-size=4",
-];
+// By itself V8 lets the heap grow to four times what lives in it when the machine has memory to spare: listing
+// 10,000 names five times took 310 MiB, of which 30 were in use. With these it is 183 MiB, and stays there.
+const HEAP_FLAGS = ["--heap-growing-percent=30", "--max-semi-space-size=4", "--semi-space-growth-factor=1"];
+// node:sqlite warns at every start that it is new.
+const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS];
 
 export interface Assembled {
   readonly fileSystem: MountedFileSystem;
@@ -100,16 +102,24 @@ function wallNs(): bigint {
 
 /** Mounts and serves until told to stop; answers with the exit code. Rejects when the mount cannot be made. */
 export async function runMount(options: MountOptions, log: Log, hooks: MountHooks = {}): Promise<number> {
-  const environment = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
-  const mount = superviseMount({
-    mountOptions: options,
-    workerCommand: workerCommand(),
-    workerEnvironment: Object.fromEntries(environment),
-    log,
-    ...(hooks.onReady === undefined ? {} : { onReady: hooks.onReady }),
-  });
+  const onReady = (servedHere: boolean) => () => hooks.onReady?.({ servedHere });
+  const mount =
+    chooseChannel(options, log) === "device"
+      ? superviseMount({
+          mountOptions: options,
+          workerCommand: workerCommand(),
+          workerEnvironment: workerEnvironment(),
+          log,
+          onReady: onReady(false),
+        })
+      : mountHere({
+          mountOptions: options,
+          assemble: () => assemble(options, log),
+          serve: (fileSystem, served) => serveNative({ ...served, fileSystem, log }),
+          runtimeFlags: HEAP_FLAGS,
+          log,
+          onReady: onReady(true),
+        });
   const stop = (): void => mount.stop("SIGTERM");
   if (hooks.stop?.aborted === true) stop();
   for (const signal of [hooks.stop, hooks.hurry]) signal?.addEventListener("abort", stop);
@@ -122,6 +132,29 @@ export async function runMount(options: MountOptions, log: Log, hooks: MountHook
   } finally {
     for (const signal of [hooks.stop, hooks.hurry]) signal?.removeEventListener("abort", stop);
   }
+}
+
+/** The channel that was asked for, or the device channel where it can be had and the native one elsewhere. */
+function chooseChannel(options: MountOptions, log: Log): "device" | "native" {
+  if (options.channel !== "auto") return options.channel;
+  const reason = whyNoDevice();
+  if (reason === undefined) return "device";
+  const wanted = deviceOnly(options);
+  if (wanted !== undefined) {
+    throw new MountRefused(
+      `${wanted.option} needs the device channel, which cannot be used here (${reason}); the native one cannot do it: ${wanted.reason}`,
+      "Start it as root, or leave that out.",
+    );
+  }
+  log.info({ reason }, "the device channel cannot be used; mounting through libfuse (--channel native)");
+  return "native";
+}
+
+function workerEnvironment(): Record<string, string> {
+  const environment = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return Object.fromEntries(environment);
 }
 
 /** Serves a mount made by a supervisor, whose child this process is; ends when the supervisor says so. */

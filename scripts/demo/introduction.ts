@@ -1,7 +1,7 @@
 // What a person reads when the demo is up.
 
 import { relative } from "node:path";
-import { serveDirectory } from "./place.ts";
+import { serveDirectory, throughLibfuse } from "./place.ts";
 import { bucketName, type Stage } from "./stage.ts";
 
 export function introduction(stage: Stage): string {
@@ -12,10 +12,11 @@ export function introduction(stage: Stage): string {
   };
   const objects = `${stage.bucketUrl}/storage/v1/b/${bucketName}/o`;
   const insert = `${stage.bucketUrl}/upload/storage/v1/b/${bucketName}/o?uploadType=media&name=hello.txt`;
+  const serving = `
+  For nginx ${near(serveDirectory(place))}/   the same once more, for reading only, at the speed of the disk`;
   return `
   App       ${stage.publicUrl}
-  Its files ${near(stage.uploads)}/   an ordinary folder to the app; the bucket, mounted
-  For nginx ${near(serveDirectory(place))}/   the same once more, for reading only, at the speed of the disk
+  Its files ${near(stage.uploads)}/   an ordinary folder to the app; the bucket, mounted${throughLibfuse ? "" : serving}
   Bucket    ${objects}   kept in ${near(place.bucket)}/
   Logs      ${near(place.logs)}/   bucket.log  mount.log  app.log  nginx.log
 

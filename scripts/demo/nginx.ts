@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { projectDirectory } from "./place.ts";
+import { projectDirectory, throughLibfuse } from "./place.ts";
 
 export interface NginxValues {
   readonly listen: string;
@@ -22,6 +22,8 @@ export async function nginxConfiguration(values: NginxValues): Promise<string> {
     listen: `listen ${values.listen} default_server;`,
     uploads: `alias "${values.uploads}/";`,
     app: `proxy_pass http://${values.app};`,
+    // Through libfuse 2, sendfile takes from pages that all versions of a name share (docs/SEMANTICS.md).
+    sendfile: throughLibfuse ? "sendfile off;" : "sendfile on;",
   };
   const shipped = await readFile(join(projectDirectory, "nginx", "nginx.conf"), "utf8");
   const missing = new Set(Object.keys(replacements));

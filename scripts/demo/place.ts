@@ -24,6 +24,11 @@ export const appDirectory = (place: Place): string => join(place.run, "app");
 export const uploadsDirectory = (place: Place): string => join(place.run, "app", "uploads");
 /** The same files for the web server, for reading only. */
 export const serveDirectory = (place: Place): string => join(place.run, "serve");
+/** Whoever starts the demo may choose the channel; the native one cannot serve the second folder. */
+export const throughLibfuse = process.env["SIDEMOUNT_CHANNEL"] === "native";
+/** Where the web server reads. */
+export const webDirectory = (place: Place): string =>
+  throughLibfuse ? uploadsDirectory(place) : serveDirectory(place);
 export const temporaryDirectory = (place: Place): string => join(place.run, "tmp");
 export const pidFile = (place: Place, name: string): string => join(place.run, "pids", `${name}.pid`);
 export const logFile = (place: Place, name: string): string => join(place.logs, `${name}.log`);

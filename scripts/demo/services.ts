@@ -10,9 +10,9 @@ import {
   logFile,
   pidFile,
   projectDirectory,
-  serveDirectory,
   temporaryDirectory,
   type Place,
+  webDirectory,
 } from "./place.ts";
 import type { Ports } from "./ports.ts";
 import { Service } from "./service.ts";
@@ -99,7 +99,7 @@ export function appService({ place, ports }: ServiceSettings): Service {
 export function webService(
   { place, ports, address }: ServiceSettings,
   name = "nginx",
-  uploads = serveDirectory(place),
+  uploads = webDirectory(place),
 ): Service {
   const directory = join(place.run, "nginx", name);
   const file = join(directory, "nginx.conf");
@@ -134,8 +134,12 @@ async function answers(url: string, status = 200): Promise<boolean> {
   }
 }
 
-/** Ours without credentials and settings of the person who starts it: the demo is the same for everybody. */
+/**
+ * Ours without credentials and settings of the person who starts it: the demo is the same for everybody. Only the
+ * channel can be chosen, to see the same things hold on the other one.
+ */
 export function ownEnvironment(): NodeJS.ProcessEnv {
-  const foreign = /^(SIDEMOUNT_|GOOGLE_|GCS_|STORAGE_EMULATOR_HOST|CLOUDSDK_|NODE_OPTIONS|https?_proxy$)/i;
+  const foreign =
+    /^(SIDEMOUNT_(?!CHANNEL$)|GOOGLE_|GCS_|STORAGE_EMULATOR_HOST|CLOUDSDK_|NODE_OPTIONS|https?_proxy$)/i;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
 }

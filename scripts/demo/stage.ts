@@ -13,6 +13,7 @@ import {
   placeBelow,
   projectDirectory,
   serveDirectory,
+  throughLibfuse,
   uploadsDirectory,
   type Place,
 } from "./place.ts";
@@ -51,8 +52,7 @@ export class Stage implements ActedOn {
       mount: mountService(this.#settings, "mount", this.uploads, [
         "--state-dir",
         this.#state,
-        "--serve",
-        serveDirectory(options.place),
+        ...(throughLibfuse ? [] : ["--serve", serveDirectory(options.place)]),
       ]),
       app: appService(this.#settings),
       web: webService(this.#settings),

@@ -28,6 +28,11 @@ const webPackages = [
   },
 ];
 const testPackages = [
+  {
+    name: "fuse3",
+    why: "fusermount, by which users who are not root mount",
+    present: program("/usr/bin/fusermount", "/bin/fusermount"),
+  },
   { name: "curl", why: "a client in the tests", present: program("/usr/bin/curl") },
   {
     name: "openssl",
@@ -135,7 +140,9 @@ function installNpmPackages() {
 
   // Our own node_modules/.bin must not be searched while it is being replaced.
   const path = (process.env.PATH ?? "").split(":").filter((folder) => !folder.endsWith("node_modules/.bin"));
-  const env = { ...process.env, PATH: path.join(":") };
+  // FUSE_NATIVE: the addon of that package comes ready made, and its install script is content with that. Without it
+  // the script wants to see libfuse on the machine, or a compiler.
+  const env = { ...process.env, PATH: path.join(":"), FUSE_NATIVE: "prebuilt" };
   requireVersion("npm", npmVersion(env), 10, "Install it with: npm install --global npm@10");
   runQuietly("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], env);
   if (!existsSync(projectNode)) {
@@ -161,9 +168,14 @@ function installedAsLocked() {
   for (const [path, entry] of Object.entries(locked)) {
     if (path === "") continue;
     const found = installed[path];
-    if (!found ? !entry.optional : found.version !== entry.version) return false;
+    if (!found ? !mayBeMissing(path, entry) : found.version !== entry.version) return false;
   }
   return true;
+}
+
+// Optional packages are for other platforms, but for the one without which there is no native channel.
+function mayBeMissing(path, entry) {
+  return entry.optional && (path !== "node_modules/fuse-native" || process.arch !== "x64");
 }
 
 function readPackages(path) {

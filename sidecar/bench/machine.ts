@@ -22,7 +22,7 @@ export function describeMachine(): Machine {
     cores: os.availableParallelism(),
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-    kernel: os.release(),
+    kernel: os.release().split("-", 1)[0] ?? "", // the rest names who built it
     node: process.versions.node,
     disk: say("stat", ["--file-system", "--format=%T", os.tmpdir()]) ?? "unknown",
     commit: commit(),

@@ -36,6 +36,18 @@ test("a command that does not exist gives 127, one that cannot be run 126, and t
   t.is((await start(t, [...exec, "/etc/passwd"]).outcome).code, 126);
 });
 
+test("where this process serves the folder itself the command is started the same, by a shell", async (t) => {
+  const pretence = { servedHere: true };
+  const script = 'pwd; echo "$#" "$2"; kill -TERM $$';
+  const shown = await start(t, [...exec, "sh", "-c", script, "name", "a b", "--", "$x"], pretence).outcome;
+  t.is(shown.code, 143);
+  t.is(shown.stdout, `${process.cwd()}\n3 --\n`);
+  const missing = await start(t, [...exec, "no-such-command"], pretence).outcome;
+  t.is(missing.code, 127);
+  t.regex(missing.stderr, /sidemount: .*no-such-command: not found[^]*pretended: unmounted/);
+  t.is((await start(t, [...exec, "/etc/passwd"], pretence).outcome).code, 126);
+});
+
 test("SIGTERM goes to the command first; the folder goes when the command has ended", async (t) => {
   const script =
     "trap 'sleep 0.3; echo tidied >&2; exit 5' TERM; echo waiting >&2; while :; do sleep 0.05; done";

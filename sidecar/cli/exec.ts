@@ -5,7 +5,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 
-import type { MountOptions } from "../config/mount-options.ts";
+import type { MountOptions, ReadyMount } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Doors } from "./doors.ts";
 import { onSignals, statusOf } from "./signals.ts";
@@ -27,7 +27,7 @@ export async function exec(
   log: Log,
   { runMount }: Pick<Doors, "runMount">,
 ): Promise<number> {
-  const ready = Promise.withResolvers<"ready">();
+  const ready = Promise.withResolvers<ReadyMount>();
   const stop = new AbortController();
   const hurry = new AbortController();
   let child: ChildProcess | undefined;
@@ -45,7 +45,7 @@ export async function exec(
   });
 
   const mounted: Promise<MountEnd> = runMount(options, log, {
-    onReady: () => ready.resolve("ready"),
+    onReady: (how) => ready.resolve(how),
     stop: stop.signal,
     hurry: hurry.signal,
   }).then(
@@ -58,14 +58,9 @@ export async function exec(
     await mounted;
     return statusOf(asked);
   }
-  if (start !== "ready") return failure(start);
+  if (!("servedHere" in start)) return failure(start);
 
-  child = spawn(command[0]!, command.slice(1), {
-    stdio: "inherit",
-    // The working directory may be the mount point itself: by its path it is the mounted folder, while our own
-    // working directory is the one that lies beneath.
-    cwd: process.cwd(),
-  });
+  child = start.servedHere ? startThroughShell(command) : startDirectly(command);
   const ended = statusOfChild(child, command[0]!);
   const first = await Promise.race([ended, mounted]);
   if (typeof first !== "number") {
@@ -79,6 +74,20 @@ export async function exec(
   const end = await mounted;
   if (first !== 0) return first;
   return "error" in end ? failure(end) : end.code;
+}
+
+// The working directory may be the mount point itself: by its path it is the mounted folder, while our own working
+// directory is the one that lies beneath.
+function startDirectly(command: readonly string[]): ChildProcess {
+  return spawn(command[0]!, command.slice(1), { stdio: "inherit", cwd: process.cwd() });
+}
+
+// Starting a program waits until it is in its working directory and has been read. Where this process serves the folder
+// that may lie in, it would wait for itself; so a shell is started elsewhere, which goes there and becomes the command.
+function startThroughShell(command: readonly string[]): ChildProcess {
+  const script = 'cd -- "$1" && shift && exec "$@"';
+  const words = ["-c", script, "sidemount", process.cwd(), ...command];
+  return spawn("/bin/sh", words, { stdio: "inherit", cwd: "/" });
 }
 
 // A mount that ends by itself has failed, whatever it says.

@@ -19,7 +19,7 @@ export const operands = "the bucket (or GCS_BUCKET, or gs://BUCKET/FOLDER/) and 
 
 export const mountDescription = `Mounts BUCKET on the folder DIR and serves it until told to stop (Ctrl-C, SIGTERM).
 
-Needs root and /dev/fuse. Log lines are JSON on stdout, a readable form on a terminal.`;
+Needs /dev/fuse; users who are not root need fusermount too (package fuse3). Log lines are JSON on stdout, a readable form on a terminal.`;
 
 export const execDescription = `Mounts BUCKET on DIR, runs COMMAND once the folder is live, and unmounts when it has ended.
 
@@ -38,6 +38,7 @@ Examples:
   sidemount mount my-uploads ./uploads
   sidemount mount gs://my-uploads/photos/ /srv/photos --read-only
   GCS_BUCKET=my-uploads sidemount mount /srv/uploads --uid www-data --file-mode 0644
+  sidemount mount my-uploads ./uploads --serve ./serve    (nginx reads ./serve)
   sidemount mount my-uploads ./uploads --endpoint http://127.0.0.1:4443
 
 Exit codes:

@@ -32,7 +32,7 @@ test("help of a command names the environment, the defaults and the exit codes",
   ]) {
     t.true(stdout.includes(words), words);
   }
-  for (const later of ["--write-back", "--http", "native"]) t.false(stdout.includes(later), later);
+  for (const later of ["--write-back", "--http"]) t.false(stdout.includes(later), later);
 });
 
 test("no words at all show the help and are a mistake", async (t) => {
@@ -63,9 +63,9 @@ const mistakes: [string, string[], RegExp][] = [
   ["a missing folder is asked for", ["mount", "b-1"], /folder to mount on is missing/],
   ["a placeholder is not a bucket", ["mount", "REPLACE-WITH-YOUR-GCS-BUCKET-NAME", "d"], /is a placeholder/],
   [
-    "the native channel is not here",
-    ["mount", "b-1", "d", "--channel", "native"],
-    /Expected one of auto, device/,
+    "what only the device channel can do is refused with the native one",
+    ["mount", "b-1", "d", "--channel", "native", "--passthrough", "on"],
+    /--passthrough on cannot be had with --channel native/,
   ],
   [
     "exec without a command says where it goes",

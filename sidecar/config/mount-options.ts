@@ -28,16 +28,23 @@ export interface MountOptions {
   readonly drainTimeoutMs: number;
   /** Longest time a data request may go without progress. */
   readonly deadlineMs: number;
+  /** How to speak to the kernel: by /dev/fuse itself, through libfuse 2, or the first of these that can be had. */
+  readonly channel: "auto" | "device" | "native";
   readonly passthrough: "auto" | "on" | "off";
   readonly logLevel: string;
   /** Where log lines go: 2 (stderr) when stdout belongs to a command run by `exec`. Default 1 (stdout). */
   readonly logDescriptor?: 1 | 2;
 }
 
+export interface ReadyMount {
+  /** This very process serves the folder: it must not wait for anybody who is in there. */
+  readonly servedHere: boolean;
+}
+
 /** What the command line tells a mount while it runs, and hears from it. */
 export interface MountHooks {
   /** The folder is live: programs may use it. Called once. */
-  readonly onReady?: () => void;
+  readonly onReady?: (how: ReadyMount) => void;
   /** Ends the mount in an orderly way. When present, signals are the caller's business and not the mount's. */
   readonly stop?: AbortSignal;
   /** Aborts when `stop` was not heard fast enough for somebody: what is under way is given up. */

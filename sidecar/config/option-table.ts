@@ -63,13 +63,6 @@ function parseDirectory(text: string, machine: Machine): string {
   return path.resolve(machine.workingDirectory, text);
 }
 
-function parseChannel(text: string): "auto" | "device" {
-  if (text.trim().toLowerCase() === "native") {
-    throw new WrongValue("one of auto, device (this version speaks to /dev/fuse only)");
-  }
-  return parseOneOf(["auto", "device"])(text);
-}
-
 export const optionTable = {
   prefix: option({
     flag: "prefix",
@@ -98,7 +91,7 @@ export const optionTable = {
     group: "What is mounted",
     help:
       "An empty folder on which to show the same for reading only: web servers read there at the speed of the disk. " +
-      "It shows what the bucket holds.",
+      "It shows what the bucket holds. Not with --channel native.",
     parse: parseDirectory,
   }),
   readOnly: option({
@@ -186,7 +179,7 @@ export const optionTable = {
     flag: "state-dir",
     placeholder: "PATH",
     environment: "SIDEMOUNT_STATE_DIR",
-    defaultWords: "`/var/lib/sidemount/`, then bucket and a hash",
+    defaultWords: "`/var/lib/sidemount/` (not root: `~/.local/state/sidemount/`), then bucket and a hash",
     group: "Disk and time",
     help: "Where local copies and what is owed to the bucket are kept. On a disk that outlives the container.",
     parse: parseStateDirectory,
@@ -220,12 +213,14 @@ export const optionTable = {
   }),
   channel: option({
     flag: "channel",
-    placeholder: "auto|device",
+    placeholder: "auto|device|native",
     environment: "SIDEMOUNT_CHANNEL",
     default: "auto",
     group: "Running",
-    help: "How to speak to the kernel.",
-    parse: parseChannel,
+    help:
+      "How to mount: by itself (device, for root), through libfuse 2 and fusermount (native, for any user; slower), " +
+      "or device where it can be had, else native (auto).",
+    parse: parseOneOf(["auto", "device", "native"]),
   }),
   passthrough: option({
     flag: "passthrough",

@@ -27,6 +27,12 @@ export function parseGroup(text: string, group: string): number {
   return parseId(text.trim(), group, "group", "www-data");
 }
 
+/** The home folder of a user, as /etc/passwd has it. */
+export function homeOf(uid: number, passwd: string): string | undefined {
+  const entries = passwd.split("\n").map((line) => line.split(":"));
+  return entries.find(([, , id]) => id === String(uid))?.[5] || undefined;
+}
+
 /** `"0644"`, `"644"` or `"0o644"` → 0o644. Setuid, setgid and sticky bits are no defaults for a folder of uploads. */
 export function parseMode(text: string): number {
   const [, digits] = /^(?:0o?)?([0-7]{3})$/.exec(text.trim()) ?? [];

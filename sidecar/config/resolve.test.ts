@@ -11,7 +11,7 @@ const machine: Machine = {
   uid: 1000,
   gid: 1001,
   workingDirectory: "/home/me",
-  passwd: "www-data:x:33:33::/var/www:/bin/false\n",
+  passwd: "www-data:x:33:33::/var/www:/bin/false\nme:x:1000:1001::/home/me:/bin/bash\n",
   group: "www-data:x:33:\n",
 };
 
@@ -42,10 +42,40 @@ test("bucket and folder alone give the documented defaults", (t) => {
     lockNames: ["*.lock", "*.lck", "*.pid", ".~lock.*"],
     drainTimeoutMs: 25_000,
     deadlineMs: 25_000,
+    channel: "auto",
     passthrough: "auto",
     logLevel: "info",
   });
-  t.regex(options.stateDirectory, /^\/var\/lib\/sidemount\/my-uploads-[0-9a-f]{12}$/);
+  t.regex(options.stateDirectory, /^\/home\/me\/\.local\/state\/sidemount\/my-uploads-[0-9a-f]{12}$/);
+});
+
+test("state is kept where the user who mounts may write", (t) => {
+  const stateOf = (user: Partial<Machine>, environment: Environment = {}): string =>
+    resolveMountOptions(typed, environment, { ...machine, ...user }).stateDirectory;
+  const typed: Typed = { operands: ["my-uploads", "uploads"], flags: {}, fstab: [] };
+  t.regex(stateOf({ uid: 0 }, { XDG_STATE_HOME: "/ignored" }), /^\/var\/lib\/sidemount\/my-uploads-/);
+  t.regex(stateOf({}, { HOME: "/srv/me" }), /^\/srv\/me\/\.local\/state\/sidemount\/my-uploads-/);
+  t.regex(stateOf({}, { XDG_STATE_HOME: "/state", HOME: "/srv/me" }), /^\/state\/sidemount\/my-uploads-/);
+  t.regex(stateOf({}, { XDG_STATE_HOME: "relative" }), /^\/home\/me\/\.local/);
+  const error = t.throws(() => stateOf({ uid: 20_000 }), {
+    instanceOf: UsageError,
+    message: /no home folder/,
+  });
+  t.regex(error?.remedy ?? "", /--state-dir/);
+});
+
+test("what only the device channel can do is refused with the native one", (t) => {
+  const native = { channel: "native", passthrough: "on" };
+  t.throws(() => resolve({ flags: native }), {
+    instanceOf: UsageError,
+    message: /--passthrough on cannot be had with --channel native: libfuse 2/,
+  });
+  t.throws(() => resolve({ flags: { channel: "native", serveDirectory: "serve" } }), {
+    instanceOf: UsageError,
+    message: /--serve cannot be had with --channel native: what is served .* libfuse 2 cannot do/,
+  });
+  t.is(resolve({ flags: { ...native, passthrough: "auto" } }).channel, "native");
+  t.notThrows(() => resolve({ flags: { ...native, channel: "auto" } }), "decided when it is mounted");
 });
 
 test("what a mount is told is plain data", (t) => {
@@ -133,7 +163,7 @@ test("a wrong value is refused with where it stood and what was expected", (t) =
     [{ flags: { cacheSizeBytes: "much" } }, {}, /--cache-size is "much"/, /512MiB/],
     [{}, { SIDEMOUNT_CACHE_SIZE: "10" }, /SIDEMOUNT_CACHE_SIZE is "10"/, /10GB/],
     [{ fstab: ["freshness=soon"] }, {}, /-o freshness is "soon"/, /10s/],
-    [{ flags: { channel: "native" } }, {}, /--channel is "native"/, /auto, device/],
+    [{ flags: { channel: "naive" } }, {}, /--channel is "naive"/, /auto, device, native/],
     [{ flags: { uid: "nobody-here" } }, {}, /--uid/, /www-data/],
     [{ flags: { endpoint: "http://host/path" } }, {}, /--endpoint/, /http:\/\/127.0.0.1:4443/],
     [{}, { STORAGE_EMULATOR_HOST: "http://" }, /STORAGE_EMULATOR_HOST is "http:\/\/"/, /address of a server/],
@@ -184,7 +214,8 @@ test("a folder to serve is found from the working directory and lies apart from 
   t.is(resolve({ flags: { serveDirectory: "serve" } }).serveDirectory, "/home/me/serve");
   t.is(resolve({}, { SIDEMOUNT_SERVE: "/srv/serve" }).serveDirectory, "/srv/serve");
   for (const wrong of ["uploads", "uploads/serve", "/home", "/var/lib/sidemount"]) {
-    t.throws(() => resolve({ flags: { serveDirectory: wrong } }), { instanceOf: UsageError }, wrong);
+    const flags = { serveDirectory: wrong, stateDirectory: "/var/lib/sidemount/uploads" };
+    t.throws(() => resolve({ flags }), { instanceOf: UsageError }, wrong);
   }
 });
 

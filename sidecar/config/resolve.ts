@@ -9,8 +9,10 @@ import path from "node:path";
 import { endpointFrom } from "../bucket/endpoint.ts";
 import { parseBucketAddress } from "./bucket-name.ts";
 import { closest } from "./closest.ts";
+import { deviceOnly } from "./device-only.ts";
 import { readFstabOptions } from "./fstab-options.ts";
 import type { MountOptions } from "./mount-options.ts";
+import { homeOf } from "./ownership.ts";
 import {
   optionKeys,
   parseEndpoint,
@@ -38,7 +40,7 @@ export interface Typed {
 /** Throws a UsageError for whatever cannot be meant. */
 export function resolveMountOptions(typed: Typed, environment: Environment, machine: Machine): MountOptions {
   const { address, directory } = readOperands(typed.operands, environment, machine);
-  const { channel: _, endpoint: given, ...values } = readValues(typed, environment, machine);
+  const { endpoint: given, ...values } = readValues(typed, environment, machine);
   const prefix = values.prefix ?? "";
   if (address.prefix !== undefined && prefix !== "" && prefix !== address.prefix) {
     throw new UsageError(
@@ -52,13 +54,15 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
     prefix: address.prefix ?? prefix,
     endpoint: given ?? endpointOf(environment),
   };
-  const stateDirectory = values.stateDirectory ?? defaultStateDirectory(where);
+  const stateDirectory =
+    values.stateDirectory ?? path.join(stateHome(environment, machine), stateName(where));
   const { serveDirectory, ...others } = values;
   refuseOverlap(["The state folder", stateDirectory], ["the mount point", directory], "--state-dir");
   if (serveDirectory !== undefined) {
     refuseOverlap(["The folder to serve", serveDirectory], ["the mount point", directory], "--serve");
     refuseOverlap(["The folder to serve", serveDirectory], ["the state folder", stateDirectory], "--serve");
   }
+  if (values.channel === "native") refuseDeviceOnly(values);
   return {
     ...others,
     ...(serveDirectory === undefined ? {} : { serveDirectory }),
@@ -127,9 +131,33 @@ function endpointOf(environment: Environment): string {
 }
 
 // Two mounts of different folders, or of one bucket name on two servers, must not share state.
-function defaultStateDirectory(where: { endpoint: string; bucket: string; prefix: string }): string {
+function stateName(where: { endpoint: string; bucket: string; prefix: string }): string {
   const identity = createHash("sha256").update([where.endpoint, where.bucket, where.prefix].join("\n"));
-  return `/var/lib/sidemount/${where.bucket}-${identity.digest("hex").slice(0, 12)}`;
+  return `${where.bucket}-${identity.digest("hex").slice(0, 12)}`;
+}
+
+/** Where a user's state is kept by default: only root may write to the machine's own place for it. */
+function stateHome(environment: Environment, { uid, passwd }: Machine): string {
+  if (uid === 0) return "/var/lib/sidemount";
+  const given = environment["XDG_STATE_HOME"];
+  if (given?.startsWith("/") === true) return path.join(given, "sidemount"); // relative ones are to be ignored
+  const home = environment["HOME"] || homeOf(uid, passwd);
+  if (home === undefined) {
+    throw new UsageError(
+      "There is no home folder to keep local copies in.",
+      "Name a folder that this user may write with --state-dir.",
+    );
+  }
+  return path.join(home, ".local/state/sidemount");
+}
+
+function refuseDeviceOnly(values: Parameters<typeof deviceOnly>[0]): void {
+  const wanted = deviceOnly(values);
+  if (wanted === undefined) return;
+  throw new UsageError(
+    `${wanted.option} cannot be had with --channel native: ${wanted.reason}.`,
+    "Leave one of the two out.",
+  );
 }
 
 // Copies under the mount would be files of the bucket, and reading one would need the other; of two mounts one within

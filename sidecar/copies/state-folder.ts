@@ -36,8 +36,7 @@ export class StateFolder {
     identity: StateIdentity,
     options: { commitDelayMs?: number } = {},
   ): Promise<StateFolder> {
-    fs.mkdirSync(path.join(directory, "copies"), { recursive: true, mode: 0o700 });
-    const lock = takeLock(directory);
+    const lock = makeAndLock(directory);
     const database = new Database(path.join(directory, "copies.db"), options.commitDelayMs);
     try {
       await checkIdentity(database, directory, { ...identity, schema: String(SCHEMA_VERSION) });
@@ -56,6 +55,20 @@ export class StateFolder {
   async close(): Promise<void> {
     await this.database.close();
     fs.closeSync(this.#lock);
+  }
+}
+
+function makeAndLock(directory: string): number {
+  try {
+    fs.mkdirSync(path.join(directory, "copies"), { recursive: true, mode: 0o700 });
+    return takeLock(directory);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (!["EACCES", "EPERM", "EROFS", "ENOTDIR"].includes(code)) throw error;
+    throw new StateFolderError(
+      `the state folder ${directory} cannot be used by this user (${code}); name another one with --state-dir`,
+      { cause: error },
+    );
   }
 }
 

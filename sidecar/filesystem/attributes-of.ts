@@ -76,17 +76,27 @@ function attributesValidMs(node: Node, entryValidMs: number): number {
 }
 
 export function attributesReply(node: Node, nowMs: number): AttributesReply {
-  const valid = isDirectory(node) ? 0 : validMs(node, nowMs);
-  return { attributes: attributesOf(node), attributesValidMs: attributesValidMs(node, valid) };
+  return {
+    attributes: attributesOf(node),
+    // Worked out for those who ask: of a folder it may cost a look at everything in it.
+    get attributesValidMs() {
+      return attributesValidMs(node, isDirectory(node) ? 0 : validMs(node, nowMs));
+    },
+  };
 }
 
 /** An answer that gives the kernel one more reference to the node. */
 export function entryReply(node: Node, nowMs: number): Entry {
   node.lookupCount += 1;
-  const valid = validMs(node, nowMs);
+  let known: number | undefined;
+  const valid = (): number => (known ??= validMs(node, nowMs));
   return {
     attributes: attributesOf(node),
-    attributesValidMs: attributesValidMs(node, valid),
-    entryValidMs: valid,
+    get attributesValidMs() {
+      return attributesValidMs(node, valid());
+    },
+    get entryValidMs() {
+      return valid();
+    },
   };
 }

@@ -8,6 +8,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
 const LIMIT_MS = 100;
+const O_ACCMODE = 0o3;
 
 /**
  * Whether process (or thread) `pid` has a descriptor of the file with this inode number on a FUSE mount. False
@@ -18,13 +19,66 @@ export async function hasDescriptorOf(pid: number, inode: number): Promise<boole
   return Promise.race([look(pid, inode).catch(() => false), delay(LIMIT_MS, false, { ref: false })]);
 }
 
-async function look(pid: number, inode: number): Promise<boolean> {
+/** All processes but this one, the youngest first: numbers are given out in turn, and begin again at pid_max. */
+export async function processes(): Promise<number[]> {
+  const [names, load, max] = await Promise.all([
+    readdir("/proc"),
+    readFile("/proc/loadavg", "latin1"), // its last word is the number given out last, proc_loadavg(5)
+    readFile("/proc/sys/kernel/pid_max", "latin1"),
+  ]);
+  const last = Number(load.trim().split(" ").at(-1));
+  const age = (pid: number): number => (last - pid + Number(max)) % Number(max);
+  const pids = names.map(Number).filter((pid) => pid > 0 && pid !== process.pid);
+  return pids.sort((a, b) => age(a) - age(b));
+}
+
+/**
+ * The first of these processes that has the file with this inode number open for writing, on the file system with this
+ * device number (as mountinfo has it, `0:51`). Undefined if there is none among those that may be looked at, or could
+ * be looked at in time.
+ */
+export async function findWriter(
+  device: string,
+  inode: number,
+  pids: readonly number[],
+): Promise<number | undefined> {
+  const stop = new AbortController();
+  const search = async (): Promise<number | undefined> => {
+    for (const pid of pids) {
+      if (stop.signal.aborted) return undefined;
+      if (await hasWritable(pid, device, inode).catch(() => false)) return pid;
+    }
+    return undefined;
+  };
+  const found = await Promise.race([search(), delay(LIMIT_MS, undefined, { ref: false })]);
+  stop.abort();
+  return found;
+}
+
+async function hasWritable(pid: number, device: string, inode: number): Promise<boolean> {
+  const texts = (await descriptorsOf(pid)).filter(
+    (text) =>
+      field(text, "ino") === String(inode) &&
+      (Number.parseInt(field(text, "flags") ?? "0", 8) & O_ACCMODE) !== 0,
+  );
+  if (texts.length === 0) return false;
+  const mounts = (await readFile(`/proc/${pid}/mountinfo`, "utf8"))
+    .split("\n")
+    .map((line) => line.split(" "));
+  return texts.some((text) =>
+    mounts.some(([id, , number]) => id === field(text, "mnt_id") && number === device),
+  );
+}
+
+/** proc_pid_fdinfo(5) of each descriptor. */
+async function descriptorsOf(pid: number): Promise<string[]> {
   const folder = `/proc/${pid}/fdinfo`;
   const descriptors = await readdir(folder);
-  const texts = await Promise.all(
-    descriptors.map((name) => readFile(`${folder}/${name}`, "utf8").catch(() => "")),
-  );
-  const mountIds = texts
+  return Promise.all(descriptors.map((name) => readFile(`${folder}/${name}`, "utf8").catch(() => "")));
+}
+
+async function look(pid: number, inode: number): Promise<boolean> {
+  const mountIds = (await descriptorsOf(pid))
     .filter((text) => field(text, "ino") === String(inode))
     .map((text) => field(text, "mnt_id"));
   if (mountIds.length === 0) return false;

@@ -24,6 +24,13 @@ const native = {
     "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
   ),
   umount2: libc.func("int umount2(const char *target, int flags)"),
+  strlen: libc.func("size_t strlen(void *text)"),
+};
+
+// Of Node itself.
+const runtime = {
+  uvClose: libc.func("void uv_close(void *handle, void *callback)"),
+  deleteReference: libc.func("int napi_delete_reference(void *environment, void *reference)"),
 };
 
 // fcntl(2), <linux/fcntl.h>: F_LINUX_SPECIFIC_BASE is 1024. The same numbers on x86-64 and arm64.
@@ -176,6 +183,70 @@ export function unmountFileSystem(target: string, flags: number): Promise<void> 
 export function watchReadable(descriptor: number, onReadable: () => void): { close(): void } {
   // koffi's declaration leaves out the first argument (status); we look at neither.
   return koffi.node.poll(descriptor, { readable: true }, onReadable);
+}
+
+// Libraries stay loaded for as long as something refers to them.
+const loaded: unknown[] = [];
+
+/** dlopen(3): from now on other libraries that need this one by its name (SONAME) find it. Throws if it cannot be loaded. */
+export function loadLibrary(file: string): void {
+  loaded.push(koffi.load(file));
+}
+
+/** Reads an unsigned number at an address that native code has handed out and is keeping for us. */
+export function readUint32(address: bigint): number {
+  return koffi.decode.uint32(address);
+}
+
+/** Writes an unsigned number there. */
+export function writeUint32(address: bigint, value: number): void {
+  koffi.encode(address, "uint32_t", value);
+}
+
+/** A copy of the bytes of a C string, without the zero at its end. */
+export function readCString(address: bigint): Buffer {
+  const length = Number(native.strlen(address));
+  return Buffer.from(new Uint8Array(koffi.view(address, length)));
+}
+
+const END_OF_THREAD = koffi.proto("void EndOfThread(void *data)");
+const threads = {
+  keyCreate: libc.func("int pthread_key_create(_Out_ unsigned int *key, EndOfThread *atEnd)"),
+  keyDelete: libc.func("int pthread_key_delete(unsigned int key)"),
+};
+
+function createThreadKey(atEnd: unknown): number {
+  const key: number[] = [0];
+  const errno: unknown = threads.keyCreate(key, atEnd);
+  if (errno !== 0) throw new SystemCallError("pthread_key_create", Number(errno));
+  return Number(key[0]);
+}
+
+/**
+ * Runs `load`, which makes a key of its own for data that belongs to threads, pthread_key_create(3), without saying
+ * what is to become of the data when a thread ends; `atEnd` is then told. The key is made again in its place, which
+ * works where the number that is free next is the lowest one, as in glibc. False where it does not work.
+ */
+export function watchThreadData(load: () => void, atEnd: (data: bigint) => void): boolean {
+  const expected = createThreadKey(null);
+  threads.keyDelete(expected);
+  load();
+  const next = createThreadKey(null);
+  threads.keyDelete(next);
+  if (next === expected) return false; // `load` has made none, or another one
+  threads.keyDelete(expected);
+  // Called on the thread that ends, koffi hands it over to this one and lets that one wait.
+  return createThreadKey(koffi.register(atEnd, koffi.pointer(END_OF_THREAD))) === expected;
+}
+
+/** uv_close(3): the event loop does not look at the handle any more. Its memory may be freed after a turn of the loop. */
+export function closeHandle(address: bigint): void {
+  runtime.uvClose(address, null);
+}
+
+/** napi_delete_reference: what an addon holds on to may be collected. */
+export function deleteReference(environment: bigint, reference: bigint): void {
+  runtime.deleteReference(environment, reference);
 }
 
 interface AsyncCall {

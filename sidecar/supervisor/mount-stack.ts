@@ -18,6 +18,7 @@ import {
 } from "../lib/system-calls.ts";
 import { codeOf, MountRefused } from "./mount-refused.ts";
 import { isUnderlay, mountsAt, OUR_TYPE, UNDERLAY_SOURCE } from "./mount-table.ts";
+import { unmountByProgram } from "./fusermount.ts";
 
 // How long files may be closed in before a busy mount is detached under them.
 const BUSY_TRIES = 5;
@@ -29,6 +30,11 @@ export interface MountSettings {
   readonly source: string;
   readonly readOnly: boolean;
   readonly allowOther: boolean;
+}
+
+/** What `df` and `mount` show as the device of a mount. */
+export function sourceOf({ bucket, prefix }: { bucket: string; prefix: string }): string {
+  return `sidemount:${prefix === "" ? bucket : `${bucket}/${prefix.replace(/\/$/, "")}`}`;
 }
 
 /** Mounts both. `device` is an open /dev/fuse; nobody needs to serve it yet. */
@@ -44,8 +50,7 @@ export async function mountBoth(device: number, settings: MountSettings): Promis
     ...(allowOther ? ["allow_other"] : []), // without it even root is refused
   ];
   try {
-    const underlayFlags = MOUNT_READ_ONLY | guarded | MOUNT_NO_EXECUTE;
-    mountFileSystem(UNDERLAY_SOURCE, directory, "tmpfs", underlayFlags, "size=4k,mode=0000");
+    mountUnderlay(directory);
     mountFileSystem(source, directory, OUR_TYPE, guarded | (readOnly ? MOUNT_READ_ONLY : 0), options.join());
   } catch (error) {
     if (mountsAt(directory).some(isUnderlay)) await unmountFileSystem(directory, UNMOUNT_DETACH);
@@ -53,7 +58,14 @@ export async function mountBoth(device: number, settings: MountSettings): Promis
   }
 }
 
-function refusal(directory: string, error: unknown): MountRefused {
+/** Mounts the empty folder that refuses writes. */
+export function mountUnderlay(directory: string): void {
+  const flags = MOUNT_READ_ONLY | MOUNT_NO_SETUID | MOUNT_NO_DEVICES | MOUNT_NO_EXECUTE;
+  mountFileSystem(UNDERLAY_SOURCE, directory, "tmpfs", flags, "size=4k,mode=0000");
+}
+
+/** What mount(2) said, for people. */
+export function refusal(directory: string, error: unknown): MountRefused {
   const code = codeOf(error);
   const message = `${directory} could not be mounted (${code})`;
   if (code === "EPERM" || code === "EACCES") {
@@ -66,26 +78,38 @@ function refusal(directory: string, error: unknown): MountRefused {
   return new MountRefused(message, "Look into the kernel's log (dmesg) for the reason.", error);
 }
 
+/** Unmounts the uppermost mount at a folder, `lazily` from under those who use it. Rejects with EBUSY. */
+export type Unmount = (directory: string, lazily: boolean) => Promise<void>;
+
+/** By the system call where this process may do that, else by the program that may. */
+const unmountOne: Unmount = (directory, lazily) =>
+  process.getuid?.() === 0
+    ? unmountFileSystem(directory, lazily ? UNMOUNT_DETACH : 0)
+    : unmountByProgram(directory, lazily);
+
 /** Removes the FUSE mount: at once if nobody uses it, else from under those who do. True if it was busy. */
-export async function unmountServed(directory: string): Promise<boolean> {
+export async function unmountServed(directory: string, unmount: Unmount = unmountOne): Promise<boolean> {
   for (let attempt = 0; attempt < BUSY_TRIES && isServed(directory); attempt++) {
     try {
-      await unmountFileSystem(directory, 0);
+      await unmount(directory, false);
       return false;
     } catch (error) {
       if (codeOf(error) !== "EBUSY") throw error;
     }
     await delay(BUSY_PAUSE_MS);
   }
-  await detachServed(directory);
+  await detachServed(directory, { unmount });
   return true;
 }
 
 /** Removes the FUSE mount from the tree, whoever uses it. `abort`: every waiting program gets an error. */
-export async function detachServed(directory: string, { abort = false } = {}): Promise<void> {
+export async function detachServed(
+  directory: string,
+  { abort = false, unmount = unmountOne }: { abort?: boolean; unmount?: Unmount } = {},
+): Promise<void> {
   while (isServed(directory)) {
     if (abort) await unmountFileSystem(directory, UNMOUNT_FORCE).catch(() => {}); // EBUSY, having aborted it
-    if (isServed(directory)) await unmountFileSystem(directory, UNMOUNT_DETACH);
+    if (isServed(directory)) await unmount(directory, true);
   }
 }
 
@@ -102,7 +126,8 @@ export async function unmountLazily(directory: string): Promise<void> {
   await removeUnderlay(directory);
 }
 
-function isServed(directory: string): boolean {
+/** Whether our FUSE mount is the uppermost one at the folder. */
+export function isServed(directory: string): boolean {
   return topOf(directory)?.type === OUR_TYPE;
 }
 

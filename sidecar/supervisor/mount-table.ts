@@ -11,6 +11,8 @@ export interface Mount {
   readonly mountPoint: string;
   readonly type: string;
   readonly source: string;
+  /** Who mounted a FUSE file system; 0 for all others. */
+  readonly userId: number;
 }
 
 /** The type of our mounts, and the source of the empty folder mounted below each (RULES 31). */
@@ -25,7 +27,7 @@ export function parseMountTable(text: string): Mount[] {
     .map((line) => {
       const [before = "", after = ""] = line.split(" - ");
       const [id, parentId, device = "", , mountPoint = ""] = before.split(" ");
-      const [type = "", source = ""] = after.split(" ");
+      const [type = "", source = "", options = ""] = after.split(" ");
       return {
         id: Number(id),
         parentId: Number(parentId),
@@ -33,6 +35,7 @@ export function parseMountTable(text: string): Mount[] {
         mountPoint: unescape(mountPoint),
         type,
         source: unescape(source),
+        userId: Number(/(?:^|,)user_id=(\d+)/.exec(options)?.[1] ?? 0),
       };
     });
 }

@@ -1,12 +1,36 @@
-// Which process supervises the mount at a folder: one small file for each, below /run.
+// Which process supervises the mount at a folder: one small file for each, below /run for root, in a folder of their
+// own for other users.
 //
-// A process id alone could be somebody else's by now, so the time the process started is kept with it.
+// A process id alone could be somebody else's by now, so the time the process started is kept with it. What a user
+// has noted is believed for processes of that user only: root may act on it.
 
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 
+import { mountsAt } from "./mount-table.ts";
+
 const RUN_FOLDER = "/run/sidemount";
+const GROUP_AND_OTHERS_WRITE = 0o022;
+
+/** Where a user's notes are. Not taken from the environment, so that root finds them too. */
+function runFolder(uid: number): string {
+  if (uid === 0) return RUN_FOLDER;
+  const own = `/run/user/${uid}`;
+  return belongsTo(own, uid) ? `${own}/sidemount` : `/tmp/sidemount-${uid}`;
+}
+
+/** Whether it is a folder that only this user can have filled. */
+function belongsTo(folder: string, uid: number): boolean {
+  const stat = fs.lstatSync(folder, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && stat.uid === uid && (stat.mode & GROUP_AND_OTHERS_WRITE) === 0;
+}
+
+/** The user of this process, and, for root, those who have mounted at the folder. */
+function possibleOwners(directory: string): number[] {
+  const uid = process.getuid?.() ?? 0;
+  return [...new Set([uid, ...(uid === 0 ? mountsAt(directory).map((mount) => mount.userId) : [])])];
+}
 
 interface RunRecord {
   readonly directory: string;
@@ -14,34 +38,48 @@ interface RunRecord {
   readonly startTime: string;
 }
 
-function runFile(directory: string): string {
-  return path.join(RUN_FOLDER, `${createHash("sha256").update(directory).digest("hex").slice(0, 16)}.json`);
+function runFile(directory: string, uid: number): string {
+  const name = createHash("sha256").update(directory).digest("hex").slice(0, 16);
+  return path.join(runFolder(uid), `${name}.json`);
 }
 
 /** Notes that this process supervises the mount at `directory` (absolute, without links). */
 export function noteSupervisor(directory: string): void {
   const record: RunRecord = { directory, pid: process.pid, startTime: startTimeOf(process.pid) ?? "" };
-  fs.mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
-  const temporary = `${runFile(directory)}.${process.pid}`;
+  const uid = process.getuid?.() ?? 0;
+  const folder = runFolder(uid);
+  fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  if (!belongsTo(folder, uid)) throw new Error(`${folder} can be written by others`);
+  const file = runFile(directory, uid);
+  const temporary = `${file}.${process.pid}`;
   fs.writeFileSync(temporary, `${JSON.stringify(record)}\n`);
-  fs.renameSync(temporary, runFile(directory));
+  fs.renameSync(temporary, file);
 }
 
 /** Takes our note away. */
 export function forgetSupervisor(directory: string): void {
-  if (readRecord(directory)?.pid === process.pid) fs.rmSync(runFile(directory), { force: true });
+  const uid = process.getuid?.() ?? 0;
+  if (readRecord(directory, uid)?.pid === process.pid) fs.rmSync(runFile(directory, uid), { force: true });
 }
 
 /** The process that supervises the mount at `directory`, if it is noted and still runs. */
 export function livingSupervisor(directory: string): number | undefined {
-  const record = readRecord(directory);
-  if (record === undefined || record.directory !== directory) return undefined;
-  return startTimeOf(record.pid) === record.startTime ? record.pid : undefined;
+  for (const uid of possibleOwners(directory)) {
+    const record = readRecord(directory, uid);
+    if (record === undefined || record.directory !== directory) continue;
+    if (startTimeOf(record.pid) === record.startTime && ownerOf(record.pid) === uid) return record.pid;
+  }
+  return undefined;
 }
 
-function readRecord(directory: string): RunRecord | undefined {
+function ownerOf(pid: number): number | undefined {
+  return fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+}
+
+function readRecord(directory: string, uid: number): RunRecord | undefined {
+  if (!belongsTo(runFolder(uid), uid)) return undefined;
   try {
-    const record: unknown = JSON.parse(fs.readFileSync(runFile(directory), "utf8"));
+    const record: unknown = JSON.parse(fs.readFileSync(runFile(directory, uid), "utf8"));
     return isRunRecord(record) ? record : undefined;
   } catch {
     return undefined;

@@ -1,89 +1,24 @@
 // Supervisor and worker as real processes on a real mount point.
 
-import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import test, { type ExecutionContext } from "ava";
 
-import type { MountOptions } from "../config/mount-options.ts";
 import { mountFileSystem } from "../lib/system-calls.ts";
-import type { WorkerFixture } from "./fixtures/worker.ts";
+import { SOON_MS, startFixture, temporaryFolder, typesAt, until, type Settings } from "./fixtures/start.ts";
 import { mountsAt, OUR_TYPE } from "./mount-table.ts";
 import { unmountDirectory } from "./unmount.ts";
 
 const run = promisify(execFile);
 
-// Generous: other suites may keep the machine busy.
-const SOON_MS = 20_000;
-
-function temporaryFolder(t: ExecutionContext): string {
-  const folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "sidemount supervised-")));
-  t.teardown(() => {
-    for (let times = 0; times < 3; times++) spawnSync("umount", ["-l", folder], { stdio: "ignore" });
-    fs.rmSync(folder, { recursive: true, force: true });
-  });
-  return folder;
-}
-
-interface Started {
-  readonly supervisor: ChildProcess;
-  /** Resolves when mounted; rejects with the reason if not. */
-  readonly ready: Promise<void>;
-  readonly exit: Promise<number | null>;
-  readonly workerPid: () => number;
-  readonly log: () => string;
-}
-
-interface Settings extends WorkerFixture {
-  options?: Partial<MountOptions>;
-}
-
-function start(t: ExecutionContext, directory: string, { options, ...fixture }: Settings = {}): Started {
-  const mountOptions = {
-    bucket: "photos",
-    prefix: "2024/",
-    directory,
-    readOnly: false,
-    allowOther: true,
-    drainTimeoutMs: 5000,
-    ...options,
-  };
-  const supervisor = spawn(
-    process.execPath,
-    [path.join(import.meta.dirname, "fixtures/supervisor.ts"), JSON.stringify(mountOptions)],
-    {
-      stdio: ["ignore", "pipe", "inherit", "ipc"],
-      env: { ...process.env, WORKER_FIXTURE: JSON.stringify(fixture) },
-    },
-  );
-  const workerPid = () =>
-    Number(fs.readFileSync(`/proc/${supervisor.pid}/task/${supervisor.pid}/children`, "utf8").trim());
-  t.teardown(() => supervisor.kill("SIGKILL")); // a worker that lost its supervisor ends by itself
-  let output = "";
-  supervisor.stdout?.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
-  const ready = once(supervisor, "message").then(([message]) => {
-    if (message !== "ready") throw Object.assign(new Error(), message);
-  });
-  ready.catch(() => {});
-  const exit = once(supervisor, "exit").then(([code]) => code as number | null);
-  return { supervisor, ready, exit, workerPid, log: () => output };
-}
-
-async function until(what: () => boolean, limitMs = SOON_MS): Promise<void> {
-  const end = Date.now() + limitMs;
-  while (!what()) {
-    if (Date.now() > end) throw new Error("it did not happen in time");
-    await delay(20);
-  }
-}
-
-const typesAt = (directory: string) => mountsAt(directory).map(({ type }) => type);
+const start = (t: ExecutionContext, directory: string, settings: Settings = {}) =>
+  startFixture(t, "supervisor.ts", directory, settings);
 
 test("a supervised mount serves files, shows what it is, and ends in good order on SIGTERM", async (t) => {
   const directory = temporaryFolder(t);

@@ -9,6 +9,7 @@ import type { MountOptions } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
 import { MountRefused } from "./mount-refused.ts";
+import { sourceOf } from "./mount-stack.ts";
 import { OwnedMount } from "./owned-mount.ts";
 import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
 
@@ -132,8 +133,8 @@ class Supervision {
     worker.send({ type: "mounted" });
     const serving = await this.#unlessStopped(worker.expect("serving"));
     const { passthrough, reasonNot, protocolMinor } = serving;
-    const protocol = `7.${protocolMinor}`;
-    this.#log.info({ directory, serveDirectory, passthrough, reasonNot, protocol }, "mounted");
+    const found = { channel: "device", passthrough, reasonNot, protocol: `7.${protocolMinor}` };
+    this.#log.info({ directory, serveDirectory, ...found }, "mounted");
   }
 
   async #unlessStopped<Result>(work: Promise<Result>): Promise<Result> {
@@ -142,9 +143,9 @@ class Supervision {
   }
 
   async #prepareMounts(): Promise<void> {
-    const { bucket, prefix, readOnly, allowOther, directory, serveDirectory } = this.#options.mountOptions;
-    const source = `sidemount:${prefix === "" ? bucket : `${bucket}/${prefix.replace(/\/$/, "")}`}`;
-    const settings = { directory, source, readOnly, allowOther };
+    const { mountOptions } = this.#options;
+    const { readOnly, allowOther, directory, serveDirectory } = mountOptions;
+    const settings = { directory, source: sourceOf(mountOptions), readOnly, allowOther };
     this.#mounts.push(await OwnedMount.prepare(settings, this.#log));
     if (serveDirectory === undefined) return;
     const serving = { ...settings, directory: serveDirectory, readOnly: true };
@@ -223,6 +224,9 @@ class Supervision {
 
 function checkPrivileges(): void {
   if (process.getuid?.() !== 0) {
-    throw new MountRefused("only root can mount here", "Start it as root, or with sudo.");
+    throw new MountRefused(
+      "only root can mount with --channel device",
+      "Start it as root, or take --channel native.",
+    );
   }
 }

@@ -6,7 +6,7 @@ import { type FromWorker, type ToWorker } from "./messages.ts";
 
 // Threads of the worker's libuv pool: 4 notifications of each mount may wait in the kernel (RULES 27), 16 stay for
 // files, the rest for name resolution and compression. Requests need none, they are read by the event loop.
-const POOL_THREADS = 28;
+export const POOL_THREADS = 28;
 
 /** How the worker ended. */
 export interface WorkerEnd {

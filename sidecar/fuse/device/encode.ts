@@ -6,12 +6,12 @@ import type {
   Attributes,
   AttributesReply,
   Entry,
-  FileKind,
   FileSystemStatistics,
   HandleId,
   InodeId,
   OpenedFile,
 } from "../../filesystem/filesystem.ts";
+import { TYPE_BITS } from "../file-type.ts";
 import {
   ATTR_OUT_SIZE,
   ENTRY_OUT_SIZE,
@@ -26,17 +26,6 @@ import {
 } from "./protocol.ts";
 
 const BODY = OUT_HEADER_SIZE;
-
-/** File type bits of st_mode, stat(2). `DT_` numbers of a directory entry are these shifted right by 12. */
-export const TYPE_BITS = {
-  file: 0o100000,
-  directory: 0o040000,
-  symlink: 0o120000,
-  fifo: 0o010000,
-  socket: 0o140000,
-  "character-device": 0o020000,
-  "block-device": 0o060000,
-} as const satisfies Record<FileKind, number>;
 
 // The kernel derives the block bits of its inode from this; more than a page is not supported by all versions
 // for files in the page cache. Programs that profit from larger reads (cp, cat) use 128 KiB and more anyway.

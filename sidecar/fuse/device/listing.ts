@@ -1,7 +1,8 @@
 // Folder entries packed into the answer to READDIR and READDIRPLUS.
 
 import type { DirectoryEntry, InodeId } from "../../filesystem/filesystem.ts";
-import { TYPE_BITS, writeEntry } from "./encode.ts";
+import { TYPE_BITS } from "../file-type.ts";
+import { writeEntry } from "./encode.ts";
 import { DIRENT_SIZE, ENTRY_OUT_SIZE, OUT_HEADER_SIZE } from "./protocol.ts";
 
 /** Collects entries until the space the kernel has is used up. */

@@ -6,16 +6,50 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
+import type { ExecutionContext } from "ava";
 import type { Cleaning } from "./cleanups.ts";
 import { BUCKET, BucketServer, end, startLogging } from "./bucket-server.ts";
 
 const run = promisify(execFile);
 
-/** Both ways the kernel can get at bytes; the semantics suite runs on each. */
+/** Both channels, and both ways in which the kernel gets at bytes on one of them; the semantics suite runs on each. */
 export const SETTINGS = [
-  { name: "passthrough", options: ["--passthrough", "on"] },
-  { name: "daemon", options: ["--passthrough", "off"] },
+  { name: "passthrough", options: ["--channel", "device", "--passthrough", "on"] },
+  { name: "daemon", options: ["--channel", "device", "--passthrough", "off"] },
+  { name: "native", options: ["--channel", "native"] },
 ] as const;
+export type SettingName = (typeof SETTINGS)[number]["name"];
+
+/** The channels, for tests in which it makes no difference how the kernel gets at bytes. */
+const CHANNELS = [
+  { name: "device", options: ["--channel", "device"] },
+  { name: "native", options: ["--channel", "native"] },
+] as const;
+
+/** What a test that runs on each channel mounts with. */
+export interface Channel {
+  readonly name: (typeof CHANNELS)[number]["name"];
+  mounted(t: Cleaning, server: BucketServer, options?: readonly string[]): Promise<Mount>;
+  session(t: Cleaning, options?: readonly string[]): Promise<{ server: BucketServer; mount: Mount }>;
+}
+
+type Declare = (title: string, implementation: (t: ExecutionContext) => Promise<void>) => void;
+
+/** Declares a test for each channel. */
+export function onEachChannel(
+  declare: Declare,
+): (title: string, act: (t: ExecutionContext, channel: Channel) => Promise<void>) => void {
+  return (title, act) => {
+    for (const { name, options } of CHANNELS) {
+      const channel: Channel = {
+        name,
+        mounted: (t, server, more = []) => mounted(t, server, [...options, ...more]),
+        session: (t, more = []) => session(t, [...options, ...more]),
+      };
+      declare(`${name}: ${title}`, (t) => act(t, channel));
+    }
+  };
+}
 
 /** Stands for the folder of its own that each mount has for this. */
 export const SERVE_DIRECTORY = "{serve}";
@@ -93,11 +127,16 @@ export class Mount {
     await this.start(options);
   }
 
-  /** Process id of the worker. */
+  /** Process id of the worker; with the native channel there is one process only. */
   async worker(): Promise<number> {
+    if (this.#isNative()) return this.child.pid ?? 0;
     const [worker] = await childrenOf(this.child.pid ?? 0);
     if (worker === undefined) throw new Error("no worker");
     return worker;
+  }
+
+  #isNative(): boolean {
+    return this.#options.includes("native") || process.env["SIDEMOUNT_CHANNEL"] === "native";
   }
 
   /** Memory the worker has now and had at most, in bytes. */

@@ -4,13 +4,15 @@ import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { mkdir } from "node:fs/promises";
 import { BucketServer } from "./bucket-server.ts";
 import { Cleanups } from "./cleanups.ts";
-import { mounted, python, shell, SETTINGS, type Mount } from "./mounted.ts";
+import { mounted, python, shell, SETTINGS, type Mount, type SettingName } from "./mounted.ts";
 
 /** What a test of one behaviour gets. */
 export interface Place {
   readonly t: ExecutionContext;
   readonly server: BucketServer;
   readonly mount: Mount;
+  /** In which setting it runs, for what one of them cannot do. docs/SEMANTICS.md says why. */
+  readonly setting: SettingName;
   /** Name of the test's own folder, also the prefix of its objects. */
   readonly top: string;
   /** Path of something in that folder. */
@@ -47,13 +49,18 @@ export function behaviours(options: readonly string[] = []): Behaviour {
         const mount = mounts.get(name) as Mount;
         const top = `folder-${(folders += 1)}`;
         await mkdir(mount.path(top));
-        await act(placeOf(t, server, mount, top));
+        await act({ ...placeOf(t, server, mount, top), setting: name });
       });
     }
   };
 }
 
-function placeOf(t: ExecutionContext, server: BucketServer, mount: Mount, top: string): Place {
+function placeOf(
+  t: ExecutionContext,
+  server: BucketServer,
+  mount: Mount,
+  top: string,
+): Omit<Place, "setting"> {
   return {
     t,
     server,

@@ -134,6 +134,7 @@ test("a start that cannot work says why and what to do, and mounts nothing", asy
   // Not root, but able to read the project wherever it lies.
   const reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
   const someoneElse = ["setpriv", "--reuid=65534", "--clear-groups", ...reading];
+  const powerless = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"];
   const starts: [string, string[], RegExp, string[]?][] = [
     ["unknown bucket", ["no-such-bucket", mountPoint], /Bucket no-such-bucket does not exist[^]*create it/],
     ["no folder", ["my-uploads", `${mountPoint}/none`], /does not exist.\n +Create it: mkdir -p/],
@@ -145,7 +146,13 @@ test("a start that cannot work says why and what to do, and mounts nothing", asy
       ["my-uploads", mountPoint, "--endpoint", "http://127.0.0.1:9"],
       /cannot be reached[^]*running there/,
     ],
-    ["not root", ["my-uploads", mountPoint], /Only root can mount[^]*sudo/, someoneElse],
+    [
+      "not root",
+      ["my-uploads", mountPoint, "--channel", "device"],
+      /Only root can mount[^]*--channel native/,
+      someoneElse,
+    ],
+    ["no permission", ["my-uploads", mountPoint], /not permitted here[^]*--cap-add SYS_ADMIN/, powerless],
     [
       "no device",
       ["my-uploads", mountPoint],

@@ -18,7 +18,7 @@ behaviour("mv of a folder with a hundred files moves every object", async (place
 behaviour("mv of a folder into another one, and back under its old name", async (place) => {
   const { t, path: mountPath, shell } = place;
   await shell("mkdir tree other");
-  await fillWithSamples(mountPath("tree"));
+  await fillWithSamples(mountPath("tree"), place);
   const before = await treeIn(mountPath("tree"), "mode and time");
   await shell("mv tree other/");
   t.deepEqual(await treeIn(mountPath("other", "tree"), "mode and time"), before);
@@ -39,9 +39,10 @@ behaviour("rmdir refuses a folder that is not empty", async ({ t, server, top, s
   t.deepEqual(await objects(), ["full/", "full/file", "implicit/below/file"]);
 });
 
-behaviour("rm -r takes a whole tree out of the bucket", async ({ t, path: mountPath, shell, objects }) => {
+behaviour("rm -r takes a whole tree out of the bucket", async (place) => {
+  const { t, path: mountPath, shell, objects } = place;
   await shell("mkdir tree kept; echo x > kept/x");
-  await fillWithSamples(mountPath("tree"));
+  await fillWithSamples(mountPath("tree"), place);
   t.is(await shell("rm -r tree; ls -A"), "kept\n");
   t.deepEqual(await objects(), ["kept/", "kept/x"]);
 });

@@ -14,7 +14,7 @@ const GIT =
 behaviour("git init, add, commit, branch, merge; fsck finds nothing, and no lock stays", async (place) => {
   const { t, path: mountPath, shell, objects } = place;
   await shell("mkdir repository");
-  await fillWithSamples(mountPath("repository"));
+  await fillWithSamples(mountPath("repository"), place);
   const said = await shell(`${GIT} cd repository
     git init -q; git add -A; git commit -qm first
     git checkout -qb side; echo side > side.txt; git add -A; git commit -qm side
@@ -29,7 +29,7 @@ behaviour("git init, add, commit, branch, merge; fsck finds nothing, and no lock
 behaviour("git clone onto the mount and from it", async (place) => {
   const { t, path: mountPath, shell } = place;
   const local = await localFolder(t);
-  await fillWithSamples(local);
+  await fillWithSamples(local, place);
   await shell(`${GIT} cd ${quoted(local)}; git init -q; git add -A; git commit -qm first`);
   const head = await shell(
     `${GIT} git clone -q --no-hardlinks ${quoted(local)} clone; cd clone; git rev-parse HEAD; git fsck 2>&1`,

@@ -8,13 +8,13 @@ import { bytes, fillWithSamples, localFolder, quoted, treeIn, treeInBucket } fro
 const behaviour = behaviours();
 
 /** The same sample tree on the mount (`tree`) and on local disk. */
-async function twins({
-  t,
-  shell,
-}: Place): Promise<{ local: string; both: (script: string) => Promise<[string, string]> }> {
+async function twins(
+  place: Place,
+): Promise<{ local: string; both: (script: string) => Promise<[string, string]> }> {
+  const { t, shell } = place;
   const local = path.join(await localFolder(t), "tree");
   await shell(`mkdir ${quoted(local)}`);
-  await fillWithSamples(local);
+  await fillWithSamples(local, place);
   await shell(`cp -a ${quoted(local)} tree`);
   const both = async (script: string): Promise<[string, string]> => [
     await shell(`cd tree; ${script}`),

@@ -1,7 +1,7 @@
 // Python's standard library: shutil, os.replace, tempfile, zipfile, gzip, pathlib, and others that touch files.
 
 import { behaviours } from "../helpers/settings.ts";
-import { comesToBe, fillWithSamples, localFolder, quoted, treeIn, treeInBucket } from "./trees.ts";
+import { asKept, comesToBe, fillWithSamples, localFolder, quoted, treeIn, treeInBucket } from "./trees.ts";
 
 const behaviour = behaviours();
 
@@ -14,7 +14,7 @@ behaviour("shutil.copy keeps the mode, copy2 the time as well", async (place) =>
   await python(`
 import shutil
 shutil.copy("${local}/f", "copied"); shutil.copy2("${local}/f", "copied2"); shutil.copy2("copied2", "copied3"); shutil.copyfile("copied3", "plain")`);
-  const { f } = await treeIn(local, "mode and time");
+  const { f } = asKept(await treeIn(local, "mode and time"), place);
   const seen = await treeIn(mountPath(), "mode and time");
   t.is(seen["copied2"], f);
   t.is(seen["copied3"], f);
@@ -27,7 +27,7 @@ behaviour("shutil.copytree, move and rmtree", async (place) => {
   const { t, path: mountPath, shell, python, objects } = place;
   const local = await localFolder(t);
   await shell(`mkdir ${quoted(local)}/tree`);
-  await fillWithSamples(`${local}/tree`);
+  await fillWithSamples(`${local}/tree`, place);
   const expected = await treeIn(`${local}/tree`, "mode and time");
   await python(`
 import shutil

@@ -11,7 +11,7 @@ behaviour("tar extracts into the mount; modes, times and links are kept", async 
   const local = await localFolder(t);
   const tree = path.join(local, "tree");
   await shell(`mkdir ${quoted(tree)}`);
-  await fillWithSamples(tree);
+  await fillWithSamples(tree, place);
   await shell(`
     tar -C ${quoted(tree)} --format=posix -czf ${quoted(local)}/a.tar.gz .
     mkdir out; tar -C out -xpzf ${quoted(local)}/a.tar.gz
@@ -26,7 +26,7 @@ behaviour("tar extracts over what is there", async (place) => {
   const local = await localFolder(t);
   const tree = path.join(local, "tree");
   await shell(`mkdir ${quoted(tree)}`);
-  await fillWithSamples(tree);
+  await fillWithSamples(tree, place);
   await shell(
     `tar -C ${quoted(tree)} --format=posix -cf ${quoted(local)}/a.tar .; cp -r ${quoted(tree)} out`,
   );
@@ -40,7 +40,7 @@ behaviour("tar creates and extends an archive on the mount, from files on it", a
   const { t, server, top, path: mountPath, shell, objects } = place;
   const local = await localFolder(t);
   await shell("mkdir tree");
-  await fillWithSamples(mountPath("tree"));
+  await fillWithSamples(mountPath("tree"), place);
   const expected = await treeIn(mountPath("tree"), "mode and time");
   await shell(
     "tar --format=posix -cf archive.tar tree; echo late > late; tar -rf archive.tar late; rm -r late tree",
@@ -56,7 +56,7 @@ behaviour("tar creates and extends an archive on the mount, from files on it", a
 behaviour("tar through a pipe copies a tree from the mount to the mount", async (place) => {
   const { t, path: mountPath, shell } = place;
   await shell("mkdir from to");
-  await fillWithSamples(mountPath("from"));
+  await fillWithSamples(mountPath("from"), place);
   await shell("tar --format=posix -C from -c . | tar -C to -xp");
   const expected = await treeIn(mountPath("from"), "mode and time");
   t.deepEqual(await treeIn(mountPath("to"), "mode and time"), expected);

@@ -30,8 +30,12 @@ export async function localFolder(t: ExecutionContext): Promise<string> {
   return folder;
 }
 
-/** Fills a folder with what trees in real life have: sizes, modes, times, names, links, empty things. */
-export async function fillWithSamples(folder: string): Promise<void> {
+/**
+ * Fills a folder with what trees in real life have: sizes, modes, times, names, links, empty things. Times are as fine
+ * as the place's mount keeps them.
+ */
+export async function fillWithSamples(folder: string, { setting }: Place): Promise<void> {
+  const when = (time: string): string => (setting === "native" ? inMilliseconds(time) : time);
   await mkdir(path.join(folder, "sub", "deeper"), { recursive: true });
   await mkdir(path.join(folder, "empty folder"));
   const files: [string, string | Buffer, number, string][] = [
@@ -47,18 +51,36 @@ export async function fillWithSamples(folder: string): Promise<void> {
     const file = path.join(folder, name);
     await writeFile(file, contents);
     await run("chmod", [mode.toString(8), file]);
-    await run("touch", ["-d", `${time} UTC`, file]);
+    await run("touch", ["-d", `${when(time)} UTC`, file]);
   }
-  await symlink("sub/run.sh", path.join(folder, "link"));
-  await symlink("nowhere/at all", path.join(folder, "dangling"));
+  for (const [name, target] of [
+    ["link", "sub/run.sh"],
+    ["dangling", "nowhere/at all"],
+  ] as const) {
+    await symlink(target, path.join(folder, name));
+    await run("touch", ["-h", "-d", "2013-01-02 03:04:05.5 UTC", path.join(folder, name)]);
+  }
   for (const [name, mode, time] of [
     ["sub/deeper", "750", "2012-12-12 12:12:12.121212121"],
     ["sub", "755", "2011-11-11 11:11:11"],
     ["empty folder", "700", "2009-09-09 09:09:09"],
   ] as const) {
     await run("chmod", [mode, path.join(folder, name)]);
-    await run("touch", ["-d", `${time} UTC`, path.join(folder, name)]);
+    await run("touch", ["-d", `${when(time)} UTC`, path.join(folder, name)]);
   }
+}
+
+// SEMANTICS: through libfuse 2, times have milliseconds.
+function inMilliseconds(text: string): string {
+  return text.replaceAll(/(\.\d{3})\d+/g, (_, kept: string) => kept);
+}
+
+/** A tree on local disk as the place's mount can keep it. */
+export function asKept(tree: Tree, { setting }: Place): Tree {
+  if (setting !== "native") return tree;
+  const cut = (facts: string): string =>
+    facts.replace(/(\.\d{3})\d{6}$/, (_, kept: string) => `${kept}000000`);
+  return Object.fromEntries(Object.entries(tree).map(([name, facts]) => [name, cut(facts)]));
 }
 
 /** Bytes that are the same in every run and compress badly. */

@@ -3,7 +3,9 @@
 import test from "ava";
 import { chmod, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { session, shell, type Mount } from "../helpers/mounted.ts";
+import { type Mount, onEachChannel, shell } from "../helpers/mounted.ts";
+
+const eachChannel = onEachChannel(test.serial);
 
 const MB = 1 << 20;
 /** As libuv, which has no name for it, reports ESTALE. */
@@ -14,10 +16,10 @@ async function descriptorsOf(mount: Mount): Promise<number> {
   return links.split("\n").filter((line) => line.includes("/copies/")).length;
 }
 
-test.serial(
+eachChannel(
   "RULES 9: what is written after a conflict follows to the conflict's object, and close says so again",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     await server.put("doc", "one\n");
     const file = await open(mount.path("doc"), "r+");
     await file.write("ONE\n", 0);
@@ -32,10 +34,10 @@ test.serial(
   },
 );
 
-test.serial(
+eachChannel(
   "RULES 4: an upload whose answer never came is no other writer's when it is repeated",
-  async (t) => {
-    const { server, mount } = await session(t, ["--deadline", "2s"]);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, ["--deadline", "2s"]);
     await server.put("doc", "one\n");
     const file = await open(mount.path("doc"), "r+");
     await file.write("ONE\n", 0);
@@ -53,10 +55,10 @@ test.serial(
   },
 );
 
-test.serial(
+eachChannel(
   "RULES 14: attributes set while bytes or other attributes are being sent reach the bucket too",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     const mode = async (name: string): Promise<string | undefined> =>
       (await server.stat(name))?.metadata?.["goog-reserved-posix-mode"];
     await server.latency(400);
@@ -77,10 +79,10 @@ test.serial(
   },
 );
 
-test.serial(
+eachChannel(
   "attributes that cannot be sent are tried again, and at a stop left to the next run",
-  async (t) => {
-    const { server, mount } = await session(t, ["--deadline", "2s"]);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, ["--deadline", "2s"]);
     await writeFile(mount.path("f"), "x");
     await server.faults({ method: "storage.objects.patch", action: "return-503" });
     await chmod(mount.path("f"), 0o600);
@@ -93,10 +95,10 @@ test.serial(
   },
 );
 
-test.serial(
+eachChannel(
   "RULES 3: a large file that is written to while it is synced is read again, not refused",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     const file = await open(mount.path("log"), "w");
     await file.write(Buffer.alloc(20 * MB, 1));
     await server.latency(200);
@@ -116,8 +118,8 @@ test.serial(
   },
 );
 
-test.serial("opens that fail, renames and evictions leave no descriptor behind", async (t) => {
-  const { server, mount } = await session(t, ["--cache-size", "1MiB", "--deadline", "2s"]);
+eachChannel("opens that fail, renames and evictions leave no descriptor behind", async (t, channel) => {
+  const { server, mount } = await channel.session(t, ["--cache-size", "1MiB", "--deadline", "2s"]);
   for (let i = 0; i < 40; i += 1) await server.put(`d/${i}`, Buffer.alloc(100_000, i));
   for (let i = 0; i < 40; i += 1) t.is((await readFile(mount.path("d", `${i}`))).length, 100_000);
   await delay(500);
@@ -138,10 +140,10 @@ test.serial("opens that fail, renames and evictions leave no descriptor behind",
   t.is(await descriptorsOf(mount), 0);
 });
 
-test.serial(
+eachChannel(
   "a medium file closed while it is still arriving is kept whole, and its descriptor given back",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     await server.put("medium", Buffer.alloc(30 * MB, 5));
     await server.faults({ method: "storage.objects.get", action: "stall-for-1s-after-2048K", count: 1 });
     const file = await open(mount.path("medium"));
@@ -155,8 +157,8 @@ test.serial(
   },
 );
 
-test.serial("a truncation that cannot be uploaded is not shown as done", async (t) => {
-  const { server, mount } = await session(t, ["--deadline", "2s"]);
+eachChannel("a truncation that cannot be uploaded is not shown as done", async (t, channel) => {
+  const { server, mount } = await channel.session(t, ["--deadline", "2s"]);
   await writeFile(mount.path("f"), "whole text");
   await delay(300);
   await server.faults({ method: "storage.objects.insert", action: "return-503" });

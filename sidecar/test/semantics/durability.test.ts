@@ -4,14 +4,16 @@ import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
 import { access, open, readFile, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { SETTINGS, session, shell } from "../helpers/mounted.ts";
+import { onEachChannel, session, SETTINGS, shell } from "../helpers/mounted.ts";
+
+const eachChannel = onEachChannel(test.serial);
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-test.serial(
+eachChannel(
   "X1: everything is killed the moment a close returns; the bucket holds the same bytes, and so does the next mount",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     const files = new Map(Array.from({ length: 20 }, (_, i) => [`f${i}`, randomBytes(1 + i * 50_000)]));
     for (const [name, bytes] of files) await writeFile(mount.path(name), bytes);
     await mount.kill();
@@ -22,10 +24,10 @@ test.serial(
   },
 );
 
-test.serial(
+eachChannel(
   "a file that was being written at the kill is not in the bucket; its bytes are kept and reported",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     const file = await open(mount.path("half"), "w");
     await file.write("half a sentence");
     await delay(200);
@@ -38,8 +40,8 @@ test.serial(
   },
 );
 
-test.serial("times and sizes, so ETags, are the same on a fresh machine", async (t) => {
-  const { mount } = await session(t);
+eachChannel("times and sizes, so ETags, are the same on a fresh machine", async (t, channel) => {
+  const { mount } = await channel.session(t);
   await writeFile(mount.path("f"), "x");
   await shell(mount, "touch -d 2020-02-02 f; cp -p f g; echo y >> g");
   const before = await Promise.all(["f", "g"].map((name) => stat(mount.path(name), { bigint: true })));
@@ -52,11 +54,11 @@ test.serial("times and sizes, so ETags, are the same on a fresh machine", async 
   );
 });
 
-test.serial(
+eachChannel(
   "X2: a bucket that answers 503 to writes makes close fail within 30 s; the old version stays, and later writes work",
-  async (t) => {
+  async (t, channel) => {
     t.timeout(90_000);
-    const { server, mount } = await session(t);
+    const { server, mount } = await channel.session(t);
     await writeFile(mount.path("old"), "old");
     await server.faults({ method: "storage.objects.insert", action: "return-503" });
     const begunMs = Date.now();
@@ -82,8 +84,8 @@ test.serial(
   },
 );
 
-test.serial("a bucket that answers slowly or wrongly now and then is not noticed", async (t) => {
-  const { server, mount } = await session(t);
+eachChannel("a bucket that answers slowly or wrongly now and then is not noticed", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
   for (const action of ["return-503", "return-429", "return-reset-connection", "lost-answer"]) {
     await server.faults({ method: "storage.objects.insert", action, count: 1 });
     await writeFile(mount.path(action), action);
@@ -94,10 +96,23 @@ test.serial("a bucket that answers slowly or wrongly now and then is not noticed
   t.is((await readFile(mount.path("cold"))).length, 3 << 20);
 });
 
-test.serial(
+eachChannel("a close that takes longer than 15 seconds returns success", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
+  const bytes = randomBytes(9 << 20); // sent by two requests, one after the other
+  const file = await open(mount.path("f"), "w");
+  await file.write(bytes);
+  await server.latency(8000);
+  const begunMs = Date.now();
+  await file.close();
+  t.true(Date.now() - begunMs > 15_100, "libfuse's addon would have given up by itself");
+  await server.latency(0);
+  t.is(sha256((await server.get("f")) ?? Buffer.alloc(0)), sha256(bytes));
+});
+
+eachChannel(
   "X3: a folder that may not be read gives EACCES, never an empty folder or a missing file",
-  async (t) => {
-    const { server, mount } = await session(t);
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
     await server.put("f", "x");
     await server.faults({ method: "*", action: "return-403" });
     await t.throwsAsync(readFile(mount.path("f")), { code: "EACCES" });
@@ -106,8 +121,8 @@ test.serial(
   },
 );
 
-test.serial("stopping lets open uploads finish and leaves no mount", async (t) => {
-  const { server, mount } = await session(t);
+eachChannel("stopping lets open uploads finish and leaves no mount", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
   const bytes = randomBytes(30 << 20);
   await server.latency(100);
   const writing = writeFile(mount.path("big"), bytes);
@@ -119,8 +134,8 @@ test.serial("stopping lets open uploads finish and leaves no mount", async (t) =
   t.false((await readFile("/proc/self/mountinfo", "utf8")).includes(mount.directory));
 });
 
-test.serial("every upload is logged with object, generation, bytes and time", async (t) => {
-  const { server, mount } = await session(t);
+eachChannel("every upload is logged with object, generation, bytes and time", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
   await writeFile(mount.path("cat.jpg"), "meow");
   await delay(100);
   const line = mount.lines.find(({ message }) => message === "upload done");

@@ -92,9 +92,11 @@ for (const { name, options } of SETTINGS) {
     t.true(peak < 250 * MB, `${(peak / MIB).toFixed(0)} MiB`);
   });
 
-  test.serial(`${name}: a file of 2 GB is copied in and out, in little memory`, async (t) => {
+  // As in the setting "daemon" every byte passes through us; a quarter of it shows whether memory grows with it.
+  const gigabytes = name === "native" ? 0.5 : 2;
+  test.serial(`${name}: a file of ${gigabytes} GB is copied in and out, in little memory`, async (t) => {
     t.timeout(3 * MINUTE_MS);
-    const blocks = 2048;
+    const blocks = gigabytes * 1024;
     const local = await localFolder(t);
     const { server, mount } = await session(t, options);
     const before = await memoryOf(server);

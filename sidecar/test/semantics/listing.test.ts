@@ -3,7 +3,9 @@
 import test from "ava";
 import { setTimeout as delay } from "node:timers/promises";
 import { BucketServer } from "../helpers/bucket-server.ts";
-import { mounted, session, shell, type Mount } from "../helpers/mounted.ts";
+import { type Mount, onEachChannel, shell } from "../helpers/mounted.ts";
+
+const eachChannel = onEachChannel(test);
 
 const HOUR_MS = 3_600_000;
 
@@ -28,45 +30,54 @@ async function fill(server: BucketServer, names: readonly string[]): Promise<voi
   await server.age(HOUR_MS);
 }
 
-test("RULES 35: an unknown name is asked for by one list that ends behind everything below it", async (t) => {
-  const { server, mount } = await session(t);
-  await fill(server, ["d/name/below/deep", "d/name/file", "d/other"]);
-  await shell(mount, "stat d/name/below/deep");
-  t.deepEqual(
-    await questions(server).then((all) => all.filter((words) => words.startsWith("list startOffset"))),
-    ["list startOffset=d endOffset=d0"],
-  );
-});
+eachChannel(
+  "RULES 35: an unknown name is asked for by one list that ends behind everything below it",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    await fill(server, ["d/name/below/deep", "d/name/file", "d/other"]);
+    await shell(mount, "stat d/name/below/deep");
+    t.deepEqual(
+      await questions(server).then((all) => all.filter((words) => words.startsWith("list startOffset"))),
+      ["list startOffset=d endOffset=d0"],
+    );
+  },
+);
 
-test("RULES 35: a known name whose trust has ended is confirmed by a get, not by a list", async (t) => {
-  const { server, mount } = await session(t, ["--freshness", "300ms"]);
-  await fill(server, ["name", "other"]);
-  await shell(mount, "ls -l");
-  await delay(500);
-  await server.forgetRequests();
-  await shell(mount, "stat name");
-  t.deepEqual(await questions(server), ["get"]);
-});
+eachChannel(
+  "RULES 35: a known name whose trust has ended is confirmed by a get, not by a list",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, ["--freshness", "300ms"]);
+    await fill(server, ["name", "other"]);
+    await shell(mount, "ls -l");
+    await delay(500);
+    await server.forgetRequests();
+    await shell(mount, "stat name");
+    t.deepEqual(await questions(server), ["get"]);
+  },
+);
 
-test("RULES 35: a folder is listed by one page with everything below it, the rest by its own level only", async (t) => {
-  const { server, mount } = await session(t);
-  const below = Array.from({ length: 1200 }, (_, i) => `a/${String(i).padStart(4, "0")}`);
-  const beside = Array.from({ length: 300 }, (_, i) => `b${String(i).padStart(3, "0")}`);
-  await fill(server, [...below, ...beside, "c/one", "c/two"]);
-  await server.forgetRequests();
-  t.is(await shell(mount, "ls | wc -l"), "302\n");
-  t.deepEqual(await questions(server), ["list", "list delimiter=/ startOffset=a0"]);
-  await server.forgetRequests();
-  t.is(await shell(mount, "ls a | wc -l; ls c"), "1200\none\ntwo\n");
-  t.deepEqual(await questions(server), [
-    "list prefix=a/",
-    "list prefix=a/ delimiter=/ startOffset=a/0999",
-    "list startOffset=c endOffset=c0", // as one question: whether it is still there, and what is in it
-  ]);
-});
+eachChannel(
+  "RULES 35: a folder is listed by one page with everything below it, the rest by its own level only",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    const below = Array.from({ length: 1200 }, (_, i) => `a/${String(i).padStart(4, "0")}`);
+    const beside = Array.from({ length: 300 }, (_, i) => `b${String(i).padStart(3, "0")}`);
+    await fill(server, [...below, ...beside, "c/one", "c/two"]);
+    await server.forgetRequests();
+    t.is(await shell(mount, "ls | wc -l"), "302\n");
+    t.deepEqual(await questions(server), ["list", "list delimiter=/ startOffset=a0"]);
+    await server.forgetRequests();
+    t.is(await shell(mount, "ls a | wc -l; ls c"), "1200\none\ntwo\n");
+    t.deepEqual(await questions(server), [
+      "list prefix=a/",
+      "list prefix=a/ delimiter=/ startOffset=a/0999",
+      "list startOffset=c endOffset=c0", // as one question: whether it is still there, and what is in it
+    ]);
+  },
+);
 
-test("RULES 35: folders that a page showed completely are not listed again", async (t) => {
-  const { server, mount } = await session(t);
+eachChannel("RULES 35: folders that a page showed completely are not listed again", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
   await fill(
     server,
     Array.from({ length: 400 }, (_, i) => `tree/${i % 20}/${i}`),
@@ -79,18 +90,24 @@ test("RULES 35: folders that a page showed completely are not listed again", asy
   t.deepEqual(await questions(server), []);
 });
 
-test("a listing of 2,500 names is complete, each name once, also while others are made", async (t) => {
-  const server = await BucketServer.start(t);
-  const [mount, other]: Mount[] = await Promise.all([mounted(t, server), mounted(t, server)]);
-  await fill(
-    server,
-    Array.from({ length: 2500 }, (_, i) => `n/${i}`),
-  );
-  const [listed] = await Promise.all([
-    shell(mount as Mount, "ls -U n"),
-    shell(other as Mount, "for i in $(seq 40); do echo x > n/new-$i; done"),
-  ]);
-  const names = listed.trim().split("\n");
-  t.is(new Set(names).size, names.length);
-  t.is(names.filter((name) => !name.startsWith("new-")).length, 2500);
-});
+eachChannel(
+  "a listing of 2,500 names is complete, each name once, also while others are made",
+  async (t, channel) => {
+    const server = await BucketServer.start(t);
+    const [mount, other]: Mount[] = await Promise.all([
+      channel.mounted(t, server),
+      channel.mounted(t, server),
+    ]);
+    await fill(
+      server,
+      Array.from({ length: 2500 }, (_, i) => `n/${i}`),
+    );
+    const [listed] = await Promise.all([
+      shell(mount as Mount, "ls -U n"),
+      shell(other as Mount, "for i in $(seq 40); do echo x > n/new-$i; done"),
+    ]);
+    const names = listed.trim().split("\n");
+    t.is(new Set(names).size, names.length);
+    t.is(names.filter((name) => !name.startsWith("new-")).length, 2500);
+  },
+);

@@ -84,9 +84,10 @@ for (const { name } of SETTINGS) {
   );
 
   test.serial(`${name}: overwriting a known file costs one insert and downloads nothing`, async (t) => {
-    const { run, costs } = await oldObjects(t, name, { big: Buffer.alloc(10 << 20, 1) });
-    await run("stat big");
+    const { run, costs } = await oldObjects(t, name, { big: Buffer.alloc(10 << 20, 1), other: "o" });
+    await run("stat big other");
     t.is(await costs("head -c 1000000 /dev/zero > big"), "insert");
+    t.is(await costs(`/usr/bin/python3 -c "open('other','wb').write(bytes(1000000))"`), "insert");
   });
 
   test.serial(

@@ -69,6 +69,7 @@ test("every package is pinned to one version", (t) => {
   const manifest = JSON.parse(readTracked("package.json") ?? "") as Record<string, Record<string, string>>;
   for (const [name, version] of Object.entries({
     ...manifest["dependencies"],
+    ...manifest["optionalDependencies"],
     ...manifest["devDependencies"],
   })) {
     t.regex(version, /^\d+\.\d+\.\d+$/, name);

@@ -23,6 +23,7 @@ export const shared = ["telemetry", "lib"];
 /** Packages and platform modules that have one door each; all others may be used by nobody. */
 export const doors: Readonly<Record<string, readonly string[]>> = {
   koffi: ["lib/system-calls.ts"],
+  "fuse-native": ["fuse/native"],
   "@google-cloud/storage": ["bucket"],
   "google-auth-library": ["bucket"],
   undici: ["bucket"],

@@ -7,9 +7,9 @@ const rules = [1, 2, 3, 4, 7, 13, 14, 15, 16, 17, 20, 23, 24, 25, 27, 28, 30, 31
 
 // `RULES 4: …`, `RULES 1, 2: …`, `… (RULES 1 and 2)`
 const mention = /RULES (\d+(?:(?:, | and )\d+)*)/g;
-// `behaviour` declares a test for each setting of the semantics suite.
+// `behaviour` declares a test for each setting of the semantics suite, `eachChannel` for each channel.
 const title =
-  /\b(?:test(?:\.serial)?|behaviour)\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`|'((?:[^'\\]|\\.)*)')/g;
+  /\b(?:test(?:\.serial)?|behaviour|eachChannel)\(\s*(?:"((?:[^"\\]|\\.)*)"|`((?:[^`\\]|\\.)*)`|'((?:[^'\\]|\\.)*)')/g;
 
 const kept = new Set(
   sidecarSources()
