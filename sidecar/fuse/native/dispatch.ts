@@ -88,7 +88,8 @@ export class Dispatcher {
     if (this.#refusing) throw new Ended();
     const suspicious = given.some((each) => typeof each === "string" && each.includes(REPLACEMENT));
     if (suspicious && !thread.hasUtf8Paths(TWO_PATHS.has(name))) throw new NameNotUtf8();
-    if (name !== "rename" && name !== "unlink") await this.#served.paths.known.hidden.nextOf(thread.bytes);
+    // Not waited for: whoever calls need not be the one who unlinked, and who needs the name waits by itself.
+    if (name !== "rename" && name !== "unlink") void this.#served.paths.known.hidden.nextOf(thread.bytes);
     return this.#operations[name](thread, ...(given as never[]));
   }
 

@@ -30,9 +30,10 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
     { handle }: OpenedFile,
   ) => {
     // For the kernel a name is one file with one set of pages, whatever versions of it are open. A reader must see
-    // one version only, so its reads come here. Who writes may map the file too, and changes the newest version.
-    if ((flags & O_ACCMODE) === O_RDONLY) thread.answerDirectIo();
-    const onClose = await versions.admit(place, inode);
+    // one version only, so its reads come here. Who writes may map the file too, and changes the newest version;
+    // but while an older one is open, a mapping of that could fill the pages it would use.
+    const { besideOthers, onClose } = await versions.admit(place, inode);
+    if ((flags & O_ACCMODE) === O_RDONLY || besideOthers) thread.answerDirectIo();
     return done(handles.add({ inode, handle, untouched: isRedirection(flags), onClose }));
   };
 

@@ -35,16 +35,19 @@ test("a hidden name leads to the file, and the old one to nothing, before it is 
   }
   t.deepEqual(unlinked, ["file"], "by itself, soon");
   t.is(hidden.inodeOf(place), undefined, "what is there now is asked of the file system");
-  await hidden.reveal(hiddenPlace, thread);
+  await hidden.reveal(hiddenName, thread);
   t.throws(() => hidden.inodeOf(hiddenPlace), { message: /no \.fuse_hidden/ });
 });
 
 test("a rename by the same thread to the name is a replacement: nothing is unlinked", async (t) => {
   const { hidden, unlinked } = hiddenFiles();
   hidden.hide(thread, place, hiddenName, inode);
-  t.false(hidden.isReplacing(another, place));
-  t.false(hidden.isReplacing(thread, { folder, name: "else" }));
-  t.true(hidden.isReplacing(thread, place));
+  t.is(hidden.hold(another, place.name), undefined);
+  const held = hidden.hold(thread, place.name);
+  await delay(200);
+  t.deepEqual(unlinked, [], "however long the rename takes to find its folder");
+  t.true(hidden.isReplacing(held, place));
+  hidden.letGo(held);
   await delay(200);
   t.deepEqual(unlinked, []);
   t.is(hidden.inodeOf(place), undefined);
@@ -54,10 +57,13 @@ test("a rename by the same thread to the name is a replacement: nothing is unlin
 test("whatever else the thread does next, and whoever needs the name, has it unlinked at once", async (t) => {
   for (const next of [
     (hidden: HiddenFiles) => hidden.nextOf(thread),
+    async (hidden: HiddenFiles) => void hidden.hold(thread, "another name"),
+    async (hidden: HiddenFiles) =>
+      void hidden.isReplacing(hidden.hold(thread, place.name), { folder: 2 as InodeId, name: place.name }),
     (hidden: HiddenFiles) => hidden.settle(place),
     (hidden: HiddenFiles) => hidden.settleAll(folder),
     (hidden: HiddenFiles) => hidden.settleAll(),
-    (hidden: HiddenFiles) => hidden.reveal(hiddenPlace, thread),
+    (hidden: HiddenFiles) => hidden.reveal(hiddenName, thread),
   ]) {
     const { hidden, unlinked } = hiddenFiles(() => delay(20));
     hidden.hide(thread, place, hiddenName, inode);
@@ -66,7 +72,7 @@ test("whatever else the thread does next, and whoever needs the name, has it unl
     t.deepEqual(unlinked, []);
     await next(hidden);
     t.deepEqual(unlinked, ["file"]);
-    t.false(hidden.isReplacing(thread, place));
+    t.is(hidden.hold(thread, place.name), undefined);
     await delay(150);
     t.deepEqual(unlinked, ["file"], "once");
   }
@@ -91,4 +97,13 @@ test("when changes are refused, hiding is too: there would be no way to say late
   hidden.refuse();
   t.throws(() => hidden.hide(thread, place, hiddenName, inode), { message: /being stopped/ });
   t.is(hidden.inodeOf(place), undefined);
+});
+
+test("a rename that cannot find its folder leaves the file it was to replace", async (t) => {
+  const { hidden, unlinked } = hiddenFiles();
+  hidden.hide(thread, place, hiddenName, inode);
+  hidden.letGo(hidden.hold(thread, place.name));
+  await delay(150);
+  t.deepEqual(unlinked, []);
+  t.is(hidden.inodeOf(place), undefined, "its name shows again");
 });

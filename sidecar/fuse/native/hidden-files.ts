@@ -24,15 +24,18 @@ export function isHiddenName(name: string): boolean {
 }
 
 /** A name that was taken from an open file and still has its object. */
-interface Leaving {
+export interface Leaving {
   readonly place: Place;
   readonly thread: Buffer;
   unlinking: Promise<void> | undefined;
+  /** A rename is finding out whether it is what the name was taken for. */
+  held: boolean;
 }
 
 export class HiddenFiles {
   readonly #unlink: (place: Place) => Promise<void>;
   readonly #log: Log;
+  /** By hidden name: libfuse gives each only once while a mount lives. */
   readonly #inodes = new Map<string, InodeId>();
   readonly #leaving = new Map<string, Leaving>();
   readonly #byThread = new Map<Buffer, Leaving>();
@@ -45,10 +48,15 @@ export class HiddenFiles {
 
   /** The inode a hidden name leads to; undefined for all other names. ENOENT for names that are gone. */
   inodeOf(place: Place): InodeId | undefined {
-    if (this.#inodes.size + this.#leaving.size === 0 && !isHiddenName(place.name)) return undefined;
-    const inode = this.#inodes.get(keyOf(place));
-    if (inode === undefined && (isHiddenName(place.name) || this.isGone(place)))
-      throw new FileSystemError("ENOENT", `no ${place.name}`);
+    if (isHiddenName(place.name)) return this.inodeOfName(place.name);
+    if (this.#leaving.size > 0 && this.isGone(place)) throw new FileSystemError("ENOENT", `no ${place.name}`);
+    return undefined;
+  }
+
+  /** As `inodeOf`, of a hidden name alone: its folder may be gone. */
+  inodeOfName(hiddenName: string): InodeId {
+    const inode = this.#inodes.get(hiddenName);
+    if (inode === undefined) throw new FileSystemError("ENOENT", `no ${hiddenName}`);
     return inode;
   }
 
@@ -65,26 +73,45 @@ export class HiddenFiles {
   /** `thread` renames the open file `inode` from `place` to `hiddenName`. */
   hide(thread: Buffer, place: Place, hiddenName: string, inode: InodeId): void {
     if (this.#refusing) throw new FileSystemError("EROFS", "the mount is being stopped");
-    this.#inodes.set(keyOf({ folder: place.folder, name: hiddenName }), inode);
-    const leaving: Leaving = { place, thread, unlinking: undefined };
+    this.#inodes.set(hiddenName, inode);
+    const leaving: Leaving = { place, thread, unlinking: undefined, held: false };
     this.#leaving.set(keyOf(place), leaving);
     this.#byThread.set(thread, leaving);
     void this.#unlinkLater(leaving);
   }
 
   /** libfuse gives up a hidden name. */
-  async reveal(hidden: Place, thread: Buffer): Promise<void> {
-    this.#inodes.delete(keyOf(hidden));
+  async reveal(hiddenName: string, thread: Buffer): Promise<void> {
+    this.#inodes.delete(hiddenName);
     await this.nextOf(thread);
   }
 
-  /** `thread` renames to `place`: true if it has just hidden the file there, which is to be replaced then. */
-  isReplacing(thread: Buffer, place: Place): boolean {
+  /**
+   * `thread` begins to rename something to this name, in whatever folder. If it may have hidden a file for that,
+   * nothing happens to the file until `letGo`, however long the way to the folder takes.
+   */
+  hold(thread: Buffer, name: string): Leaving | undefined {
     const leaving = this.#byThread.get(thread);
-    if (leaving === undefined || leaving.unlinking !== undefined) return false;
-    if (keyOf(leaving.place) !== keyOf(place)) return false;
-    this.#forget(leaving);
-    return true;
+    if (leaving === undefined || leaving.unlinking !== undefined) return undefined;
+    if (leaving.place.name === name) leaving.held = true;
+    else void this.#unlinkNow(leaving);
+    return leaving.held ? leaving : undefined;
+  }
+
+  /** The rename is to `place`: true if the file was hidden for it, and is to be replaced. */
+  isReplacing(held: Leaving | undefined, place: Place): boolean {
+    if (held === undefined || held.unlinking !== undefined) return false;
+    if (keyOf(held.place) === keyOf(place)) {
+      this.#forget(held);
+      return true;
+    }
+    void this.#unlinkNow(held);
+    return false;
+  }
+
+  /** The rename has ended. Where it could not even find its folder, the file keeps its name. */
+  letGo(held: Leaving | undefined): void {
+    if (held !== undefined && held.unlinking === undefined) this.#forget(held);
   }
 
   /** `thread` does something else than a rename to the name of what it has hidden: that was an unlink. */
@@ -109,6 +136,7 @@ export class HiddenFiles {
   async #unlinkLater(leaving: Leaving): Promise<void> {
     await delay(PATIENCE_MS, undefined, { ref: false });
     await turnOfLoop(); // what has come meanwhile is heard first
+    if (leaving.held) return;
     if (this.#leaving.get(keyOf(leaving.place)) === leaving) await this.#unlinkNow(leaving);
   }
 

@@ -14,7 +14,7 @@ import { encodeListing, encodeStatistics } from "./encode.ts";
 import { isHiddenName } from "./hidden-files.ts";
 import { LEFT_OR_NOW_MS } from "./libfuse.ts";
 import { done, type Operation, stat, wide } from "./operation.ts";
-import type { Paths, Place } from "./paths.ts";
+import { lastNameOf, type Paths, type Place } from "./paths.ts";
 import type { ThreadRecord } from "./record.ts";
 
 /** The kernel has applied the umask already. */
@@ -56,7 +56,7 @@ export function nameOperations({ fileSystem, paths, caller, modeOf }: Served) {
     paths.below(from, (place) =>
       paths.at(from, async (inode) => {
         if (place.folder !== to.folder) throw new FileSystemError("EINVAL", "this name is taken by libfuse");
-        hidden.hide(thread.bytes, place, to.name, inode);
+        hidden.hide(thread.bytes, place, to.name, versions.openInode(place) ?? inode);
         versions.drop(place);
         return done();
       }),
@@ -103,12 +103,12 @@ export function nameOperations({ fileSystem, paths, caller, modeOf }: Served) {
         make(path, ({ folder, name }) => fileSystem.link(caller, inode, folder, name)),
       ),
 
-    unlink: (thread, path: string) =>
-      paths.below(path, async (place) => {
-        if (isHiddenName(place.name)) await hidden.reveal(place, thread.bytes);
-        else await fileSystem.unlink(caller, place.folder, place.name);
-        return done();
-      }),
+    unlink: async (thread, path: string) => {
+      const hiddenName = lastNameOf(path);
+      if (isHiddenName(hiddenName)) await hidden.reveal(hiddenName, thread.bytes);
+      else await paths.below(path, ({ folder, name }) => fileSystem.unlink(caller, folder, name));
+      return done();
+    },
 
     rmdir: (_thread, path: string) =>
       paths.below(path, async ({ folder, name }) => {
@@ -118,19 +118,30 @@ export function nameOperations({ fileSystem, paths, caller, modeOf }: Served) {
         return done();
       }),
 
-    rename: (thread, from: string, to: string) =>
-      paths.below(to, async (target) => {
-        if (isHiddenName(target.name)) return hide(thread, from, target);
-        if (!hidden.isReplacing(thread.bytes, target)) await hidden.settle(target);
-        return paths.below(from, async (source) => {
-          await fileSystem.rename(caller, source.folder, source.name, target.folder, target.name, "replace");
-          for (const place of [source, target]) {
-            folders.drop(place);
-            versions.drop(place);
-          }
-          return done();
+    rename: async (thread, from: string, to: string) => {
+      const held = hidden.hold(thread.bytes, lastNameOf(to));
+      try {
+        return await paths.below(to, async (target) => {
+          if (isHiddenName(target.name)) return hide(thread, from, target);
+          if (!hidden.isReplacing(held, target)) await hidden.settle(target);
+          return paths.below(from, async (source) => {
+            await fileSystem.rename(
+              caller,
+              source.folder,
+              source.name,
+              target.folder,
+              target.name,
+              "replace",
+            );
+            for (const place of [source, target]) folders.drop(place);
+            versions.rename(source, target);
+            return done();
+          });
         });
-      }),
+      } finally {
+        hidden.letGo(held);
+      }
+    },
 
     chmod: (_thread, path: string, mode: number) => change(path, { mode: mode & 0o7777 }),
 
@@ -145,6 +156,7 @@ export function nameOperations({ fileSystem, paths, caller, modeOf }: Served) {
 
     fsyncdir: (_thread, path: string) =>
       paths.at(path, async (inode) => {
+        await hidden.settleAll(inode);
         const handle = await fileSystem.openDirectory(caller, inode);
         try {
           await fileSystem.fsyncDirectory(caller, inode, handle);

@@ -35,7 +35,10 @@ test("opens of one version do not wait for each other, nor for what was closed o
   const versions = openVersions();
   const begun = performance.now();
   const closes = await Promise.all([versions.admit(place, old), versions.admit(place, old)]);
-  for (const close of closes) close();
+  for (const { besideOthers, onClose } of closes) {
+    t.false(besideOthers);
+    onClose();
+  }
   t.is(versions.inodeOf(place), undefined, "nobody has it open");
   await versions.admit(place, young);
   versions.drop(place);
@@ -46,8 +49,21 @@ test("opens of one version do not wait for each other, nor for what was closed o
 
 test("a late close of an older version takes nothing from the newer one", async (t) => {
   const versions = openVersions();
-  const close = await versions.admit(place, old);
-  await versions.admit(place, young);
-  close();
+  const { onClose } = await versions.admit(place, old);
+  t.true((await versions.admit(place, young)).besideOthers);
+  onClose();
   t.is(versions.inodeOf(place), young);
+  t.false((await versions.admit(place, young)).besideOthers);
+});
+
+test("what is open goes along with its name", async (t) => {
+  const versions = openVersions();
+  const moved: Place = { ...place, name: "moved" };
+  const { onClose } = await versions.admit(place, old);
+  versions.rename(place, moved);
+  t.is(versions.openInode(place), undefined);
+  t.is(versions.openInode(moved), old);
+  t.true((await versions.admit(moved, young)).besideOthers);
+  onClose();
+  t.false((await versions.admit(moved, young)).besideOthers);
 });

@@ -4,6 +4,9 @@
 // an open file asks for the attributes of its name. A program that opens a file, asks how long it is and reads that
 // much would get the bytes of one version and the length of another. So for a moment after an open the name keeps the
 // attributes of what was opened, and an open that brings another version waits until the moment is over.
+//
+// The pages of a name are shared too. Whoever has an older version open can bring its bytes into them by a mapping, and
+// a writer of the newer one would take them for its own. So it is known which versions of a name are open.
 
 import { setTimeout as delay } from "node:timers/promises";
 
@@ -15,11 +18,21 @@ import type { Place } from "./paths.ts";
 const MOMENT_MS = 100;
 
 interface Opened {
+  /** Its place among the others. */
+  key: string;
+  /** What was opened last. */
   inode: InodeId;
   lastMs: number;
-  /** Open handles of that inode. */
-  handles: number;
+  /** How many handles are open of each version. */
+  readonly handles: Map<InodeId, number>;
   readonly turn: Turn;
+}
+
+export interface Admitted {
+  /** Another version of this name is open too. */
+  readonly besideOthers: boolean;
+  /** To be called when it is closed. */
+  readonly onClose: () => void;
 }
 
 export class OpenVersions {
@@ -36,35 +49,58 @@ export class OpenVersions {
     return opened !== undefined && this.#isRecent(opened) ? opened.inode : undefined;
   }
 
-  /** Notes an open of the name, when those before it have had their moment. Call the result when it is closed. */
-  async admit(place: Place, inode: InodeId): Promise<() => void> {
+  /** What those have open who opened the name last; undefined if nobody has it open. */
+  openInode(place: Place): InodeId | undefined {
+    const opened = this.#opened.get(keyOf(place));
+    return opened?.handles.has(opened.inode) === true ? opened.inode : undefined;
+  }
+
+  /** Notes an open of the name, when those before it have had their moment. */
+  async admit(place: Place, inode: InodeId): Promise<Admitted> {
     const key = keyOf(place);
-    const opened = this.#opened.get(key) ?? { inode, lastMs: 0, handles: 0, turn: new Turn() };
+    const opened: Opened = this.#opened.get(key) ?? {
+      key,
+      inode,
+      lastMs: 0,
+      handles: new Map(),
+      turn: new Turn(),
+    };
     this.#opened.set(key, opened);
     await opened.turn.run(async () => {
       while (opened.inode !== inode && this.#isRecent(opened))
         await delay(MOMENT_MS - (this.#nowMs() - opened.lastMs));
-      if (opened.inode !== inode) Object.assign(opened, { inode, handles: 0 });
+      opened.inode = inode;
       opened.lastMs = this.#nowMs();
-      opened.handles += 1;
+      opened.handles.set(inode, (opened.handles.get(inode) ?? 0) + 1);
     });
-    return () => this.#close(key, opened, inode);
+    return { besideOthers: opened.handles.size > 1, onClose: () => this.#close(opened, inode) };
   }
 
-  /** The name stands for something else by what was done here. */
+  /** The name stands for something else, or for nothing, by what was done here. */
   drop(place: Place): void {
     this.#opened.delete(keyOf(place));
   }
 
-  #isRecent(opened: Opened): boolean {
-    return opened.handles > 0 && this.#nowMs() < opened.lastMs + MOMENT_MS;
+  /** What is open goes on under another name, in place of what had that. */
+  rename(from: Place, to: Place): void {
+    const opened = this.#opened.get(keyOf(from));
+    this.drop(from);
+    this.drop(to);
+    if (opened === undefined) return;
+    opened.key = keyOf(to);
+    this.#opened.set(opened.key, opened);
   }
 
-  #close(key: string, opened: Opened, inode: InodeId): void {
-    if (opened.inode !== inode) return;
-    opened.handles -= 1;
-    if (opened.handles === 0 && this.#opened.get(key) === opened && !opened.turn.busy)
-      this.#opened.delete(key);
+  #isRecent(opened: Opened): boolean {
+    return opened.handles.has(opened.inode) && this.#nowMs() < opened.lastMs + MOMENT_MS;
+  }
+
+  #close(opened: Opened, inode: InodeId): void {
+    const others = (opened.handles.get(inode) ?? 1) - 1;
+    if (others > 0) opened.handles.set(inode, others);
+    else opened.handles.delete(inode);
+    const unused = opened.handles.size === 0 && !opened.turn.busy;
+    if (unused && this.#opened.get(opened.key) === opened) this.#opened.delete(opened.key);
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { FileSystemError } from "../../filesystem/errors.ts";
 import { type Caller, type FileSystem, type InodeId, ROOT_INODE } from "../../filesystem/filesystem.ts";
-import type { HiddenFiles } from "./hidden-files.ts";
+import { type HiddenFiles, isHiddenName } from "./hidden-files.ts";
 import type { KnownFolders } from "./known-folders.ts";
 import type { OpenVersions } from "./open-versions.ts";
 
@@ -35,7 +35,9 @@ export class Paths {
   }
 
   /** Runs `use` with the inode at `path`, which is not forgotten before that has ended. ENOENT if there is none. */
-  at<T>(path: string, use: (inode: InodeId) => Promise<T>): Promise<T> {
+  async at<T>(path: string, use: (inode: InodeId) => Promise<T>): Promise<T> {
+    const name = lastNameOf(path);
+    if (isHiddenName(name)) return use(this.known.hidden.inodeOfName(name));
     return this.#walk(componentsOf(path), use);
   }
 
@@ -44,6 +46,7 @@ export class Paths {
     const components = componentsOf(path);
     const name = components.pop();
     if (name === undefined) return use(ROOT_INODE);
+    if (isHiddenName(name)) return use(this.known.hidden.inodeOfName(name));
     return this.#walk(components, async (folder) => {
       const opened = this.known.versions.inodeOf({ folder, name });
       return opened === undefined ? this.#walk([name], use, folder) : use(opened);
@@ -84,6 +87,11 @@ export class Paths {
       for (const inode of taken) this.#fileSystem.forget(inode, 1);
     }
   }
+}
+
+/** "" of the mount point itself. */
+export function lastNameOf(path: string): string {
+  return componentsOf(path).at(-1) ?? "";
 }
 
 function componentsOf(path: string): string[] {
