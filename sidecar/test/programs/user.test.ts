@@ -3,6 +3,7 @@
 import test from "ava";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { USER, UserWorld } from "../helpers/user-world.ts";
 
 const OTHER = 33;
@@ -64,6 +65,24 @@ test.serial("exec runs a command over the folder, and passes its status on", asy
   t.is((await world.server.get("b"))?.toString(), "through\n");
   t.deepEqual(world.mounts(), []);
 });
+
+test.serial(
+  "when exec is killed its command goes on, and hears at once that nobody serves the folder",
+  async (t) => {
+    const world = await UserWorld.make(t);
+    const script = "ls -l /proc/$$/fd; echo command $$; exec sleep 60";
+    const words = ["exec", "test", world.mountPoint, ...world.endpoint, "--", "sh", "-c", script];
+    const running = world.sidemount(t, words);
+    await running.shows("command ");
+    const { stdout } = running.said();
+    const command = Number(/command (\d+)/.exec(stdout)?.[1]);
+    t.teardown(() => process.kill(command, "SIGKILL"));
+    t.notRegex(stdout, /fuse/);
+    running.process.kill("SIGKILL");
+    await delay(100);
+    await t.throwsAsync(world.shell("timeout -s KILL 5 stat mnt"), { message: /not connected/ });
+  },
+);
 
 test.serial(
   "exec in the mount point itself runs the command in the mounted folder, also one that lies there",
