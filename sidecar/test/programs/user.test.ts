@@ -33,6 +33,22 @@ test.serial("a user mounts, and everybody sees the folder; SIGTERM ends it in go
 });
 
 test.serial(
+  "a folder of PATH may lie in the mount: SIGTERM ends it in good order all the same",
+  async (t) => {
+    const world = await UserWorld.make(t);
+    const words = ["mount", "test", world.mountPoint, ...world.endpoint];
+    // The second is below the working directory of sidemount.
+    const environment = { PATH: `${world.mountPoint}:mnt/bin:/usr/bin:/bin` };
+    const running = world.sidemount(t, words, environment);
+    await running.shows('"message":"mounted"');
+    running.process.kill("SIGTERM");
+    const outcome = await Promise.race([running.outcome, delay(8000, { code: "waits for itself" })]);
+    t.is(outcome.code, 0);
+    t.deepEqual(world.mounts(), []);
+  },
+);
+
+test.serial(
   "SEMANTICS: what others make through the mount belongs to the user who mounts, and they can go on with it unless it is private",
   async (t) => {
     const world = await UserWorld.make(t);
