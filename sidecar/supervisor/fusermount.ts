@@ -139,7 +139,7 @@ async function unmountBy(program: string, words: readonly string[], directory: s
   // Starting it waits until it is in its working directory: never one in the mount.
   const options = { cwd: "/", env: { ...process.env, LC_ALL: "C" } };
   try {
-    await promisify(execFile)(path.basename(program), [...words, "--", directory], options);
+    await promisify(execFile)(program, [...words, "--", directory], options);
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : String(error);
     if (/busy/i.test(said)) throw Object.assign(new Error(said, { cause: error }), { code: "EBUSY" });

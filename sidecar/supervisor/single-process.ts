@@ -163,7 +163,7 @@ class SingleProcess<FileSystem> {
     const { readOnly, allowOther, uid, gid, fileMode, directoryMode } = mountOptions;
     const source = sourceOf(mountOptions);
     const subtype = OUR_TYPE.replace("fuse.", "");
-    if (this.#isRoot) mountUnderlay(directory);
+    if (this.#isRoot) mountUnderlayOrSayWhyNot(directory);
     this.#mounted = directory;
     const rights = { readOnly, allowOther, uid, gid, fileMode, directoryMode };
     this.#channel = serve(fileSystem, { directory, source, subtype, ...rights, device: deviceAt(directory) });
@@ -218,6 +218,14 @@ class SingleProcess<FileSystem> {
     const busy = await unmountServed(this.#mounted, this.#unmountBy);
     if (busy)
       this.#log.warn({ directory: this.#mounted }, "programs still use the folder; it is taken from them");
+  }
+}
+
+function mountUnderlayOrSayWhyNot(directory: string): void {
+  try {
+    mountUnderlay(directory);
+  } catch (error) {
+    throw refusal(directory, error);
   }
 }
 
