@@ -34,11 +34,14 @@ const runtime = {
 };
 
 // fcntl(2), <linux/fcntl.h>: F_LINUX_SPECIFIC_BASE is 1024. The same numbers on x86-64 and arm64.
+const F_GETFD = 1;
+const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_SETLEASE = 1024;
 const F_RDLCK = 0;
 const F_UNLCK = 2;
+const FD_CLOEXEC = 1;
 const LOCK_EX = 2; // flock(2)
 const LOCK_NB = 4;
 const SEEK_DATA = 3; // lseek(2)
@@ -96,6 +99,12 @@ export function ioctlNumber(descriptor: number, request: number, argument: numbe
 export function setNonBlocking(descriptor: number): void {
   const flags = checked("fcntl", native.fcntl(descriptor, F_GETFL));
   checked("fcntl", native.fcntl(descriptor, F_SETFL, "int", flags | 0o4000 /* O_NONBLOCK */));
+}
+
+/** fcntl(2) F_SETFD: programs that this process starts do not get the descriptor. */
+export function closeOnExec(descriptor: number): void {
+  const flags = checked("fcntl", native.fcntl(descriptor, F_GETFD));
+  checked("fcntl", native.fcntl(descriptor, F_SETFD, "int", flags | FD_CLOEXEC));
 }
 
 /**

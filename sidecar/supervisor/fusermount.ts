@@ -12,6 +12,8 @@ import { codeOf, MountRefused } from "./mount-refused.ts";
 const CONFIGURATION = "/etc/fuse.conf";
 /** Where the libfuse of the native channel looks first; after that in PATH. */
 const BUILT_IN = "/usr/local/bin";
+/** Where programs are looked for without a PATH, as by execvp(3). */
+const USUAL_PATH = "/bin:/usr/bin";
 const SETUID = 0o4000;
 const STICKY = 0o1000;
 
@@ -88,13 +90,17 @@ function may(file: string, mode: number): boolean {
   }
 }
 
-function fusermountPath(): string | undefined {
-  const folders = [BUILT_IN, ...(process.env["PATH"] ?? "").split(":")];
+/** Absolute, and without links in its folder: neither a working directory nor a mount made later changes what it is. */
+function programPath(name: string, folders: readonly string[]): string | undefined {
   return folders
-    .filter((folder) => folder !== "")
-    .map((folder) => path.join(folder, "fusermount"))
+    .filter((folder) => folder !== "" && fs.existsSync(folder))
+    .map((folder) => path.join(fs.realpathSync(folder), name))
     .find((file) => may(file, fs.constants.X_OK));
 }
+
+const searchPath = (): string[] => (process.env["PATH"] ?? USUAL_PATH).split(":");
+const fusermountPath = (): string | undefined => programPath("fusermount", [BUILT_IN, ...searchPath()]);
+const umountPath = (): string | undefined => programPath("umount", searchPath());
 
 /** Whether root has allowed it; fusermount itself can read the file where this user cannot. */
 function otherUsersAllowed(): boolean {
@@ -108,29 +114,35 @@ function otherUsersAllowed(): boolean {
   }
 }
 
+/** Unmounts `lazily` from under those who use it; else rejects with EBUSY if somebody does. */
+export type Unmount = (directory: string, lazily: boolean) => Promise<void>;
+
 /**
- * Unmounts by a program: `umount` for root, fusermount for others. `lazily`: from under those who use it, else EBUSY.
- * A process that serves the mount must not do it by itself: it could wait for its own answer.
+ * Unmounting by a program: `umount` for root, fusermount for others. A process that serves the mount must not do it by
+ * itself, as it could wait for its own answer. For the same reason such a process finds the program before it mounts,
+ * by this call: a folder of PATH may lie in the mount. Throws MountRefused.
  */
-export async function unmountByProgram(directory: string, lazily: boolean): Promise<void> {
-  const [program, ...words] = process.getuid?.() === 0 ? umount(lazily) : fusermount(lazily);
+export function unmountProgram(): Unmount {
+  const isRoot = process.getuid?.() === 0;
+  const program = isRoot ? umountPath() : fusermountPath();
+  if (program === undefined) {
+    throw isRoot
+      ? new MountRefused("umount is missing", "Install the package mount (util-linux).")
+      : new MountRefused("fusermount is missing", "Install the package fuse3.");
+  }
+  const words = (lazily: boolean): string[] =>
+    isRoot ? ["-i", ...(lazily ? ["-l"] : [])] : ["-u", ...(lazily ? ["-z"] : [])];
+  return (directory, lazily) => unmountBy(program, words(lazily), directory);
+}
+
+async function unmountBy(program: string, words: readonly string[], directory: string): Promise<void> {
+  // Starting it waits until it is in its working directory: never one in the mount.
+  const options = { cwd: "/", env: { ...process.env, LC_ALL: "C" } };
   try {
-    await promisify(execFile)(program, [...words, "--", directory], { env: { ...process.env, LC_ALL: "C" } });
+    await promisify(execFile)(program, [...words, "--", directory], options);
   } catch (error) {
     const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : String(error);
     if (/busy/i.test(said)) throw Object.assign(new Error(said, { cause: error }), { code: "EBUSY" });
     throw new MountRefused(`${directory} could not be unmounted: ${said}`, "Unmount it as root.", error);
   }
-}
-
-type Words = readonly [program: string, ...words: string[]];
-
-function umount(lazily: boolean): Words {
-  return ["umount", "-i", ...(lazily ? ["-l"] : [])];
-}
-
-function fusermount(lazily: boolean): Words {
-  const program = fusermountPath();
-  if (program === undefined) throw new MountRefused("fusermount is missing", "Install the package fuse3.");
-  return [program, "-u", ...(lazily ? ["-z"] : [])];
 }

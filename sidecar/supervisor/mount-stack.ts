@@ -18,7 +18,7 @@ import {
 } from "../lib/system-calls.ts";
 import { codeOf, MountRefused } from "./mount-refused.ts";
 import { isUnderlay, mountsAt, OUR_TYPE, UNDERLAY_SOURCE } from "./mount-table.ts";
-import { unmountByProgram } from "./fusermount.ts";
+import { type Unmount, unmountProgram } from "./fusermount.ts";
 
 // How long files may be closed in before a busy mount is detached under them.
 const BUSY_TRIES = 5;
@@ -78,14 +78,11 @@ export function refusal(directory: string, error: unknown): MountRefused {
   return new MountRefused(message, "Look into the kernel's log (dmesg) for the reason.", error);
 }
 
-/** Unmounts the uppermost mount at a folder, `lazily` from under those who use it. Rejects with EBUSY. */
-export type Unmount = (directory: string, lazily: boolean) => Promise<void>;
-
-/** By the system call where this process may do that, else by the program that may. */
-const unmountOne: Unmount = (directory, lazily) =>
+/** Of the uppermost mount: by the system call where this process may do that, else by the program that may. */
+const unmountOne: Unmount = async (directory, lazily) =>
   process.getuid?.() === 0
     ? unmountFileSystem(directory, lazily ? UNMOUNT_DETACH : 0)
-    : unmountByProgram(directory, lazily);
+    : unmountProgram()(directory, lazily);
 
 /** Removes the FUSE mount: at once if nobody uses it, else from under those who do. True if it was busy. */
 export async function unmountServed(directory: string, unmount: Unmount = unmountOne): Promise<boolean> {

@@ -12,12 +12,17 @@ import { mountsAt } from "./mount-table.ts";
 
 const RUN_FOLDER = "/run/sidemount";
 const GROUP_AND_OTHERS_WRITE = 0o022;
+const RECORD_MAX_BYTES = 16_384;
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
 
-/** Where a user's notes are. Not taken from the environment, so that root finds them too. */
-function runFolder(uid: number): string {
-  if (uid === 0) return RUN_FOLDER;
-  const own = `/run/user/${uid}`;
-  return belongsTo(own, uid) ? `${own}/sidemount` : `/tmp/sidemount-${uid}`;
+/**
+ * Where a user's notes are. Not taken from the environment, so that root finds them too. The folder below /run/user
+ * comes and goes with the user's sessions, and what lies in /tmp for long may be tidied away: hence both.
+ */
+function runFolders(uid: number): readonly string[] {
+  if (uid === 0) return [RUN_FOLDER];
+  const [own, other] = [`/run/user/${uid}`, `/tmp/sidemount-${uid}`];
+  return belongsTo(own, uid) ? [`${own}/sidemount`, other] : [other];
 }
 
 /** Whether it is a folder that only this user can have filled. */
@@ -38,36 +43,41 @@ interface RunRecord {
   readonly startTime: string;
 }
 
-function runFile(directory: string, uid: number): string {
-  const name = createHash("sha256").update(directory).digest("hex").slice(0, 16);
-  return path.join(runFolder(uid), `${name}.json`);
+function fileNameFor(directory: string): string {
+  return `${createHash("sha256").update(directory).digest("hex").slice(0, 16)}.json`;
 }
 
 /** Notes that this process supervises the mount at `directory` (absolute, without links). */
 export function noteSupervisor(directory: string): void {
   const record: RunRecord = { directory, pid: process.pid, startTime: startTimeOf(process.pid) ?? "" };
   const uid = process.getuid?.() ?? 0;
-  const folder = runFolder(uid);
-  fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
-  if (!belongsTo(folder, uid)) throw new Error(`${folder} can be written by others`);
-  const file = runFile(directory, uid);
-  const temporary = `${file}.${process.pid}`;
-  fs.writeFileSync(temporary, `${JSON.stringify(record)}\n`);
-  fs.renameSync(temporary, file);
+  for (const folder of runFolders(uid)) {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+    if (!belongsTo(folder, uid)) throw new Error(`${folder} can be written by others`);
+    const file = path.join(folder, fileNameFor(directory));
+    const temporary = `${file}.${process.pid}`;
+    fs.writeFileSync(temporary, `${JSON.stringify(record)}\n`);
+    fs.renameSync(temporary, file);
+  }
 }
 
 /** Takes our note away. */
 export function forgetSupervisor(directory: string): void {
   const uid = process.getuid?.() ?? 0;
-  if (readRecord(directory, uid)?.pid === process.pid) fs.rmSync(runFile(directory, uid), { force: true });
+  for (const folder of runFolders(uid)) {
+    const ours = readRecord(folder, directory, uid)?.pid === process.pid;
+    if (ours) fs.rmSync(path.join(folder, fileNameFor(directory)), { force: true });
+  }
 }
 
 /** The process that supervises the mount at `directory`, if it is noted and still runs. */
 export function livingSupervisor(directory: string): number | undefined {
   for (const uid of possibleOwners(directory)) {
-    const record = readRecord(directory, uid);
-    if (record === undefined || record.directory !== directory) continue;
-    if (startTimeOf(record.pid) === record.startTime && ownerOf(record.pid) === uid) return record.pid;
+    for (const folder of runFolders(uid)) {
+      const record = readRecord(folder, directory, uid);
+      if (record === undefined || record.directory !== directory) continue;
+      if (startTimeOf(record.pid) === record.startTime && ownerOf(record.pid) === uid) return record.pid;
+    }
   }
   return undefined;
 }
@@ -76,13 +86,25 @@ function ownerOf(pid: number): number | undefined {
   return fs.statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
 }
 
-function readRecord(directory: string, uid: number): RunRecord | undefined {
-  if (!belongsTo(runFolder(uid), uid)) return undefined;
+function readRecord(folder: string, directory: string, uid: number): RunRecord | undefined {
+  if (!belongsTo(folder, uid)) return undefined;
   try {
-    const record: unknown = JSON.parse(fs.readFileSync(runFile(directory, uid), "utf8"));
+    const record: unknown = JSON.parse(readOwnFile(path.join(folder, fileNameFor(directory)), uid));
     return isRunRecord(record) ? record : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** A small file of that user's. Whoever owns the folder may have put something there that is endless, or never answers. */
+function readOwnFile(file: string, uid: number): string {
+  const descriptor = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    const stat = fs.fstatSync(descriptor);
+    if (!stat.isFile() || stat.uid !== uid || stat.size > RECORD_MAX_BYTES) return "";
+    return fs.readFileSync(descriptor, "utf8");
+  } finally {
+    fs.closeSync(descriptor);
   }
 }
 

@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 
 import { startFixture, temporaryFolder, typesAt, until, type Settings } from "./fixtures/start.ts";
+import { detachServed } from "./mount-stack.ts";
 import { mountsAt } from "./mount-table.ts";
 import { unmountDirectory } from "./unmount.ts";
 
@@ -29,6 +30,17 @@ test("one process mounts, serves, says so, and ends in good order on SIGTERM", a
   t.is(await exit, 0);
   t.deepEqual(mountsAt(directory), []);
   t.deepEqual(await readdir(directory), []);
+});
+
+test("a folder of PATH may lie in the mount: one process ends in good order all the same", async (t) => {
+  const directory = temporaryFolder(t);
+  t.teardown(() => detachServed(directory, { abort: true })); // frees who waits, should it fail
+  const environment = { PATH: `${directory}:${directory}/bin:${process.env["PATH"]}` };
+  const { supervisor, ready, exit } = start(t, directory, { environment });
+  await ready;
+  supervisor.kill("SIGTERM");
+  t.is(await Promise.race([exit, delay(8000, "waits for itself")]), 0);
+  t.deepEqual(mountsAt(directory), []);
 });
 
 test("RULES 31: below a mount of root's lies a folder that refuses writes, until everything is closed", async (t) => {

@@ -12,7 +12,7 @@ import { setFlagsFromString } from "node:v8";
 import type { MountOptions } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import { mayMount } from "./channel-choice.ts";
-import { checkUserMount, unmountByProgram } from "./fusermount.ts";
+import { checkUserMount, type Unmount, unmountProgram } from "./fusermount.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
 import { prepareMountPoint } from "./mount-point.ts";
 import { isServed, mountUnderlay, refusal, removeUnderlay, sourceOf, unmountServed } from "./mount-stack.ts";
@@ -89,6 +89,8 @@ class SingleProcess<FileSystem> {
   #channel: MountingChannel | undefined;
   /** Where it is mounted, without links; undefined while nothing is. */
   #mounted: string | undefined;
+  /** Found before it is mounted. */
+  #unmountBy: Unmount | undefined;
 
   constructor(options: SingleProcessOptions<FileSystem>) {
     this.#options = options;
@@ -138,6 +140,7 @@ class SingleProcess<FileSystem> {
     await startPool();
     const directory = await this.#unlessStopped(prepareMountPoint(mountOptions.directory, this.#log));
     this.#checkPermission(directory);
+    this.#unmountBy = unmountProgram();
     const assembling = assemble().then((assembled) => (this.#assembled = assembled));
     const { fileSystem } = await this.#unlessStopped(assembling);
     const channel = this.#mount(fileSystem, directory);
@@ -160,7 +163,7 @@ class SingleProcess<FileSystem> {
     const { readOnly, allowOther, uid, gid, fileMode, directoryMode } = mountOptions;
     const source = sourceOf(mountOptions);
     const subtype = OUR_TYPE.replace("fuse.", "");
-    if (this.#isRoot) mountUnderlay(directory);
+    if (this.#isRoot) mountUnderlayOrSayWhyNot(directory);
     this.#mounted = directory;
     const rights = { readOnly, allowOther, uid, gid, fileMode, directoryMode };
     this.#channel = serve(fileSystem, { directory, source, subtype, ...rights, device: deviceAt(directory) });
@@ -212,9 +215,17 @@ class SingleProcess<FileSystem> {
 
   async #unmount(): Promise<void> {
     if (this.#mounted === undefined || !isServed(this.#mounted)) return;
-    const busy = await unmountServed(this.#mounted, unmountByProgram);
+    const busy = await unmountServed(this.#mounted, this.#unmountBy);
     if (busy)
       this.#log.warn({ directory: this.#mounted }, "programs still use the folder; it is taken from them");
+  }
+}
+
+function mountUnderlayOrSayWhyNot(directory: string): void {
+  try {
+    mountUnderlay(directory);
+  } catch (error) {
+    throw refusal(directory, error);
   }
 }
 

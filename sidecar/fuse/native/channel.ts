@@ -9,6 +9,7 @@ import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Addon, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
 import { ClosingProcess } from "./closing-process.ts";
+import { keepingDeviceFromPrograms } from "./device-descriptor.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { HiddenFiles } from "./hidden-files.ts";
 import { KnownFolders } from "./known-folders.ts";
@@ -147,7 +148,9 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
   try {
     // libfuse's threads use these buffers; the addon holds on to the context only.
     const context = { thread, records };
-    addon.fuse_native_mount(directory, text, thread, context, allocate, handlers, implemented);
+    keepingDeviceFromPrograms(() =>
+      addon.fuse_native_mount(directory, text, thread, context, allocate, handlers, implemented),
+    );
   } catch (error) {
     throw new NativeMountFailed(directory, error); // what libfuse and fusermount have to say they say on stderr
   }

@@ -244,6 +244,13 @@ test.serial(
   },
 );
 
+test.serial("a program that the serving process starts does not get its /dev/fuse", async (t) => {
+  const mount = await nativeMount(t);
+  const inherited = (await mount.ask({ ask: "inherited" })) as string;
+  t.regex(inherited, / 0 -> /, "they can be seen");
+  t.notRegex(inherited, /fuse/);
+});
+
 test.serial("a mount with files open is taken away from outside, and its process can end", async (t) => {
   const mount = await nativeMount(t);
   const file = await fs.open(mount.path("open"), "w");

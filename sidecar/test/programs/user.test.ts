@@ -3,6 +3,7 @@
 import test from "ava";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { USER, UserWorld } from "../helpers/user-world.ts";
 
 const OTHER = 33;
@@ -30,6 +31,22 @@ test.serial("a user mounts, and everybody sees the folder; SIGTERM ends it in go
     "state is kept at home",
   );
 });
+
+test.serial(
+  "a folder of PATH may lie in the mount: SIGTERM ends it in good order all the same",
+  async (t) => {
+    const world = await UserWorld.make(t);
+    const words = ["mount", "test", world.mountPoint, ...world.endpoint];
+    // The second is below the working directory of sidemount.
+    const environment = { PATH: `${world.mountPoint}:mnt/bin:/usr/bin:/bin` };
+    const running = world.sidemount(t, words, environment);
+    await running.shows('"message":"mounted"');
+    running.process.kill("SIGTERM");
+    const outcome = await Promise.race([running.outcome, delay(8000, { code: "waits for itself" })]);
+    t.is(outcome.code, 0);
+    t.deepEqual(world.mounts(), []);
+  },
+);
 
 test.serial(
   "SEMANTICS: what others make through the mount belongs to the user who mounts, and they can go on with it unless it is private",
@@ -64,6 +81,24 @@ test.serial("exec runs a command over the folder, and passes its status on", asy
   t.is((await world.server.get("b"))?.toString(), "through\n");
   t.deepEqual(world.mounts(), []);
 });
+
+test.serial(
+  "when exec is killed its command goes on, and hears at once that nobody serves the folder",
+  async (t) => {
+    const world = await UserWorld.make(t);
+    const script = "ls -l /proc/$$/fd; echo command $$; exec sleep 60";
+    const words = ["exec", "test", world.mountPoint, ...world.endpoint, "--", "sh", "-c", script];
+    const running = world.sidemount(t, words);
+    await running.shows("command ");
+    const { stdout } = running.said();
+    const command = Number(/command (\d+)/.exec(stdout)?.[1]);
+    t.teardown(() => process.kill(command, "SIGKILL"));
+    t.notRegex(stdout, /fuse/);
+    running.process.kill("SIGKILL");
+    await delay(100);
+    await t.throwsAsync(world.shell("timeout -s KILL 5 stat mnt"), { message: /not connected/ });
+  },
+);
 
 test.serial(
   "exec in the mount point itself runs the command in the mounted folder, also one that lies there",
