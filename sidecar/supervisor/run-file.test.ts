@@ -5,6 +5,8 @@ import { promisify } from "node:util";
 
 import test from "ava";
 
+import { until } from "./fixtures/start.ts";
+
 // Nobody's number, so nobody's notes are in the way.
 const UID = 64_999;
 const inTmp = `/tmp/sidemount-${UID}`;
@@ -68,3 +70,27 @@ test.serial("what is no small file of the user's own is no note, and nobody wait
     "true false false false false",
   );
 });
+
+test.serial(
+  "a note that would be right is none as a link, when it is long, or when it is root's",
+  async (t) => {
+    const said = asUser(`
+    noteSupervisor("/uploads");
+    const note = "${inTmp}/" + fs.readdirSync("${inTmp}")[0];
+    const text = fs.readFileSync(note, "utf8");
+    fs.renameSync(note, "${inTmp}/kept");
+    fs.symlinkSync("${inTmp}/kept", note);
+    const linked = found();
+    fs.rmSync(note);
+    fs.writeFileSync(note, text + " ".repeat(20_000));
+    const long = found();
+    fs.writeFileSync(note, text);
+    const right = found();
+    fs.writeFileSync("${inTmp}/written", "");
+    while (fs.statSync(note).uid !== 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    console.log(linked, long, right, found())`);
+    await until(() => fs.existsSync(`${inTmp}/written`));
+    for (const name of fs.readdirSync(inTmp)) fs.chownSync(path.join(inTmp, name), 0, 0);
+    t.is(await said, "false false true false");
+  },
+);
