@@ -1,119 +1,96 @@
-// Notes of users who are not root. Each is a process of its own; root, who runs the tests, makes the folders.
-
-import { spawn, spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { promisify } from "node:util";
 
-import test, { type ExecutionContext } from "ava";
+import test from "ava";
 
 import { until } from "./fixtures/start.ts";
 
-const RUN_FILE = path.join(import.meta.dirname, "run-file.ts");
-const DIRECTORY = "/somewhere";
-const LIMIT_MS = 10_000;
+// Nobody's number, so nobody's notes are in the way.
+const UID = 64_999;
+const inTmp = `/tmp/sidemount-${UID}`;
+const session = `/run/user/${UID}`;
+const tidy = (): void => {
+  for (const folder of [inTmp, session]) fs.rmSync(folder, { recursive: true, force: true });
+};
 
-/** Where the notes of a user may be; neither is there yet, and both go with the test. */
-function places(t: ExecutionContext, uid: number) {
-  const login = `/run/user/${uid}`;
-  const temporary = `/tmp/sidemount-${uid}`;
-  const remove = () =>
-    [login, temporary].forEach((folder) => fs.rmSync(folder, { recursive: true, force: true }));
-  remove();
-  t.teardown(remove);
-  const own = (folder: string) => {
-    fs.mkdirSync(folder, { recursive: true });
-    fs.chownSync(folder, uid, uid);
-  };
-  return {
-    login,
-    temporary,
-    logIn: () => own(login),
-    logOut: () => fs.rmSync(login, { recursive: true }),
-    own,
-  };
+/** Runs lines of a module as that user; `found` says whether its note leads to it. */
+async function asUser(lines: string): Promise<string> {
+  const script = `
+    import fs from "node:fs";
+    import { spawnSync } from "node:child_process";
+    import { forgetSupervisor, livingSupervisor, noteSupervisor } from ${JSON.stringify(path.join(import.meta.dirname, "run-file.ts"))};
+    const found = () => livingSupervisor("/uploads") === process.pid;
+    ${lines}`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script], {
+    uid: UID,
+    gid: UID,
+    cwd: "/",
+    timeout: 20_000,
+  });
+  return stdout.trim();
 }
 
-const asUser = (uid: number, script: string) =>
-  [
-    process.execPath,
-    [
-      "--input-type=module",
-      "-e",
-      `import * as notes from ${JSON.stringify(RUN_FILE)};
-    if (process.geteuid() === 0) { process.setgroups([]); process.setgid(${uid}); process.setuid(${uid}); }
-    ${script}`,
-    ],
-  ] as const;
+test.beforeEach(tidy);
+test.afterEach.always(tidy);
 
-/** A process of this user's that has noted itself. It forgets its note and ends when its stdin does. */
-async function supervisor(t: ExecutionContext, uid: number) {
-  const script = `notes.noteSupervisor("${DIRECTORY}"); console.log("noted");
-    process.stdin.resume().on("end", () => { notes.forgetSupervisor("${DIRECTORY}"); process.exit(); });`;
-  const child = spawn(...asUser(uid, script), { stdio: ["pipe", "pipe", "inherit"] });
-  t.teardown(() => child.kill("SIGKILL"));
-  let said = "";
-  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  await until(() => said.includes("noted"));
-  return child;
-}
-
-/** Whom this user finds. */
-function found(uid: number): string {
-  const script = `console.log(notes.livingSupervisor("${DIRECTORY}"))`;
-  const { stdout, error } = spawnSync(...asUser(uid, script), { encoding: "utf8", timeout: LIMIT_MS });
-  return error === undefined ? stdout.trim() : error.message;
-}
-
-test("a supervisor is found, and its note forgotten, when the user logs in while it runs", async (t) => {
-  const uid = 61_201;
-  const { logIn, temporary } = places(t, uid);
-  const child = await supervisor(t, uid);
-  logIn();
-  t.is(found(uid), String(child.pid));
-  child.stdin.end();
-  await until(() => child.exitCode !== null);
-  t.deepEqual(fs.readdirSync(temporary), []);
+test.serial("a user's note is found when the folder of the user's session comes or goes", async (t) => {
+  fs.mkdirSync(session, { recursive: true });
+  fs.chownSync(session, UID, UID);
+  t.is(
+    await asUser(`
+      noteSupervisor("/uploads");
+      const before = found();
+      fs.rmSync("${session}/sidemount", { recursive: true });
+      const gone = found();
+      forgetSupervisor("/uploads");
+      console.log(before, gone, found(), fs.readdirSync("${inTmp}").length)`),
+    "true true false 0",
+  );
 });
 
-test("a supervisor is found when the user was logged in before, and the older note counts for nothing", async (t) => {
-  const uid = 61_202;
-  const { logIn, logOut, login, temporary, own } = places(t, uid);
-  logIn();
-  const dead = await supervisor(t, uid);
-  t.is(fs.readdirSync(`${login}/sidemount`).length, 1, "the preferred place");
-  dead.kill("SIGKILL");
-  await until(() => dead.signalCode !== null);
-  fs.renameSync(`${login}/sidemount`, `${login}/kept`);
-  logOut();
-  const child = await supervisor(t, uid);
-  logIn();
-  own(`${login}/sidemount`);
-  const [name = ""] = fs.readdirSync(temporary);
-  const stale = JSON.stringify({ directory: DIRECTORY, pid: dead.pid, startTime: "1" });
-  fs.writeFileSync(`${login}/sidemount/${name}`, stale);
-  fs.chownSync(`${login}/sidemount/${name}`, uid, uid);
-  t.is(found(uid), String(child.pid));
+test.serial("what is no small file of the user's own is no note, and nobody waits for it", async (t) => {
+  t.is(
+    await asUser(`
+      noteSupervisor("/uploads");
+      const [note] = fs.readdirSync("${inTmp}").map((name) => "${inTmp}/" + name);
+      const seen = [found()];
+      for (const put of [
+        () => spawnSync("mkfifo", [note]),
+        () => fs.symlinkSync("/dev/zero", note),
+        () => fs.writeFileSync(note, " ".repeat(1e6)),
+        () => fs.mkdirSync(note),
+      ]) {
+        fs.rmSync(note, { recursive: true });
+        put();
+        seen.push(found());
+      }
+      console.log(...seen)`),
+    "true false false false false",
+  );
 });
 
-test("what is not a note of the user's is not read: a pipe, a link, somebody else's file, a long one", async (t) => {
-  const uid = 61_203;
-  const { temporary } = places(t, uid);
-  const child = await supervisor(t, uid);
-  const [name = ""] = fs.readdirSync(temporary);
-  const note = path.join(temporary, name);
-  const kept = path.join(temporary, "kept");
-  t.is(found(uid), String(child.pid));
-  fs.renameSync(note, kept);
-  fs.symlinkSync(kept, note);
-  t.is(found(uid), "undefined", "a link");
-  fs.rmSync(note);
-  spawnSync("mkfifo", ["-m", "666", note]);
-  t.is(found(uid), "undefined", "a pipe");
-  fs.rmSync(note);
-  fs.copyFileSync(kept, note);
-  t.is(found(uid), "undefined", "root's");
-  fs.chownSync(note, uid, uid);
-  t.is(found(uid), String(child.pid));
-  fs.appendFileSync(note, " ".repeat(20_000));
-  t.is(found(uid), "undefined", "a long one");
-});
+test.serial(
+  "a note that would be right is none as a link, when it is long, or when it is root's",
+  async (t) => {
+    const said = asUser(`
+    noteSupervisor("/uploads");
+    const note = "${inTmp}/" + fs.readdirSync("${inTmp}")[0];
+    const text = fs.readFileSync(note, "utf8");
+    fs.renameSync(note, "${inTmp}/kept");
+    fs.symlinkSync("${inTmp}/kept", note);
+    const linked = found();
+    fs.rmSync(note);
+    fs.writeFileSync(note, text + " ".repeat(20_000));
+    const long = found();
+    fs.writeFileSync(note, text);
+    const right = found();
+    fs.writeFileSync("${inTmp}/written", "");
+    while (fs.statSync(note).uid !== 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    console.log(linked, long, right, found())`);
+    await until(() => fs.existsSync(`${inTmp}/written`));
+    for (const name of fs.readdirSync(inTmp)) fs.chownSync(path.join(inTmp, name), 0, 0);
+    t.is(await said, "false false true false");
+  },
+);

@@ -147,6 +147,14 @@ test("a mount that cannot be made leaves nothing, not even the folder below", as
   t.notRegex(log(), /programs still use/);
 });
 
+test("what the kernel says against a mount of root's is told with its remedy, also for the folder below", async (t) => {
+  const directory = temporaryFolder(t);
+  const alone = start(t, directory, { loseFolder: true });
+  const refused = await t.throwsAsync(alone.ready);
+  t.like(refused, { refused: "MountRefused", message: `${directory} could not be mounted (ENOENT)` });
+  t.is(await alone.exit, 1);
+});
+
 test("a mount that somebody else takes away ends the process, and nobody writes into the folder below", async (t) => {
   const directory = temporaryFolder(t);
   const { ready, exit, log } = start(t, directory);
