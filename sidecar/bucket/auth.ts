@@ -14,6 +14,8 @@ type Headers = Readonly<Record<string, string>>;
 
 /** Where request headers that prove our identity come from. */
 export interface Credentials {
+  /** Loads the code it needs; asks nobody. On a busy machine that takes longer than a request may. */
+  prepare?(): Promise<void>;
   headers(): Headers | Promise<Headers>;
   /** Headers to use instead of `rejected`, which the service answered with 401. */
   renewed(rejected: Headers): Promise<Headers>;
@@ -32,6 +34,7 @@ export function credentialsFor(endpoint: string): Credentials {
 
 /** What hands out headers, and can be told that they are no good any more. */
 export interface HeaderSource {
+  prepare?(): Promise<void>;
   headers(): Promise<Record<string, string>>;
   expire(): Promise<void>;
 }
@@ -44,6 +47,10 @@ export class SharedCredentials implements Credentials {
 
   constructor(source: HeaderSource) {
     this.#source = source;
+  }
+
+  async prepare(): Promise<void> {
+    await this.#source.prepare?.();
   }
 
   headers(): Promise<Headers> {
@@ -69,11 +76,12 @@ export class SharedCredentials implements Credentials {
 
 function googleSource(): HeaderSource {
   let auth: Promise<GoogleAuth> | undefined;
-  const client = async (): Promise<AuthClient> => {
-    auth ??= loadGoogleAuth();
-    return (await auth).getClient();
-  };
+  const loaded = (): Promise<GoogleAuth> => (auth ??= loadGoogleAuth());
+  const client = async (): Promise<AuthClient> => (await loaded()).getClient();
   return {
+    async prepare() {
+      await loaded();
+    },
     async headers() {
       const given = await (await client()).getRequestHeaders();
       // Authorization, and for a person's own credentials the project to charge: x-goog-user-project.

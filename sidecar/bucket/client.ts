@@ -59,7 +59,10 @@ export function openBucket(options: BucketOptions): MeasuredBucket {
   return {
     name: bucket,
     measure,
-    check: () => check(requests, endpoint),
+    check: async () => {
+      await credentials.prepare?.();
+      return check(requests, endpoint);
+    },
     stat: (name, signal) => stat(requests, name, signal),
     list: (query, signal) => list(requests, query, signal),
     read: (object, readOptions) => read(requests, object, readOptions),
