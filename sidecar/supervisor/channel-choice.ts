@@ -5,11 +5,10 @@ import fs from "node:fs";
 /** capabilities(7) */
 const CAP_SYS_ADMIN = 21n;
 
-/** Why the device channel cannot be used here; undefined if it can. */
+/** Why the native channel has to be taken here; undefined if the device channel can be had as well as any. */
 export function whyNoDevice(): string | undefined {
-  if (process.getuid?.() !== 0) return "only root can mount without the help of fusermount";
-  if (!mayMount()) return "CAP_SYS_ADMIN is missing";
-  return undefined;
+  // Root without CAP_SYS_ADMIN can mount by neither: the device channel says what to do about it.
+  return process.getuid?.() === 0 ? undefined : "only root can mount without the help of fusermount";
 }
 
 /** Whether the process has the capability to mount; in a container, root may lack it. */
