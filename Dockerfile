@@ -29,7 +29,7 @@ FROM node:24-bookworm-slim AS sidecar
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/apt /var/log/*.log \
-    && rm -rf /usr/local/lib/node_modules /usr/local/include/node /opt/yarn* /root/.npm /tmp/* \
+    && rm -rf /usr/local/lib/node_modules /usr/local/include/node /opt/yarn* ~/.npm /tmp/* \
     && rm -f /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
 COPY --from=packages /opt/sidemount /opt/sidemount
 RUN ln -s /opt/sidemount/sidecar/bin/sidemount.mjs /usr/local/bin/sidemount \

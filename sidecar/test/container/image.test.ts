@@ -57,7 +57,7 @@ for (const target of targets) {
 
   test(`the ${target} image has one Node, and no cache or list of packages`, async (t) => {
     t.is(await shell(target, "find / -xdev -type f -name 'node*' -size +20M"), "/usr/local/bin/node");
-    const caches = "/var/lib/apt/lists /var/cache/apt /root/.npm /root/.cache /tmp /usr/share/doc/nginx";
+    const caches = "/var/lib/apt/lists /var/cache/apt ~/.npm ~/.cache /tmp /usr/share/doc/nginx";
     t.is(
       await shell(target, `find ${caches} -type f -size +0 2>/dev/null; find / -xdev -name '*.deb'; true`),
       "",
