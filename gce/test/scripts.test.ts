@@ -279,6 +279,7 @@ interface Tree {
   readonly flags: Record<string, string | string[]>;
 }
 
+// Only where the Google Cloud CLI is installed: its own table of commands is compared with ours.
 (completions === undefined ? test.skip : test)(
   "a real gcloud knows every command and flag of the pretended one",
   async (t) => {

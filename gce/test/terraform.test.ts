@@ -130,6 +130,7 @@ test("a customer's identity gets the listed permissions on his own bucket, his i
   });
 });
 
+// Only where Terraform is installed: no package registry has it, and the files are parsed and compared without it too.
 const terraform = spawnSync("terraform", ["version"]).status === 0;
 
 (terraform ? test : test.skip)("the files are formatted as Terraform does", async (t) => {
