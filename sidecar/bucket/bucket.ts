@@ -61,10 +61,16 @@ export interface ObjectProperties {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Bytes to upload: either in memory, or a range from 0 to `size` of an open local file. */
+/** Bytes to upload: either in memory, or `size` bytes of an open local file from `start` on (0 if not given). */
 export type UploadSource =
   | { readonly kind: "bytes"; readonly bytes: Buffer; readonly crc32c: number }
-  | { readonly kind: "file"; readonly descriptor: number; readonly size: number; readonly crc32c: number };
+  | {
+      readonly kind: "file";
+      readonly descriptor: number;
+      readonly start?: number;
+      readonly size: number;
+      readonly crc32c: number;
+    };
 
 /** How a resumable upload can be found again after a crash. Persisted by whoever starts the upload. */
 export interface UploadSession {

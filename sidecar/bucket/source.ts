@@ -22,7 +22,7 @@ export function sizeOf(source: UploadSource): number {
 export async function readWhole(source: UploadSource): Promise<Buffer> {
   if (source.kind === "bytes") return source.bytes;
   const bytes = Buffer.allocUnsafe(source.size);
-  await fill(source.descriptor, bytes, 0);
+  await fill(source.descriptor, bytes, source.start ?? 0);
   if (crc32cOf(bytes) !== source.crc32c) {
     throw new BucketError("checksum", "the file changed after its checksum was computed");
   }
@@ -43,7 +43,7 @@ export async function* piecesFrom(source: UploadSource, position: number): Async
       yield source.bytes.subarray(at, at + length);
     } else {
       const piece = (buffers[turn] as Buffer).subarray(0, length);
-      await fill(source.descriptor, piece, at);
+      await fill(source.descriptor, piece, (source.start ?? 0) + at);
       yield piece;
     }
     at += length;

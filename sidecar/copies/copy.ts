@@ -43,6 +43,8 @@ export class Copy {
   dirty = false;
   /** Somebody may still write to it through a mapping that outlives its descriptor, until a lease says no (RULES 1). */
   mayBeMapped = false;
+  /** The kernel may have written to it by itself since it was last at rest: nobody told us where. */
+  changedUnseen = false;
   /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
   promised = false;
   /** State of the file at the last moment it was known to equal what was uploaded or fetched. */
@@ -58,6 +60,9 @@ export class Copy {
   #unverified = 0;
   /** Ranges programs wrote while bytes of the version were still arriving. */
   #written: Extents | undefined;
+  /** The lowest position changed through us since the copy last equalled a version, and since the last mark. */
+  #changedFrom = Number.POSITIVE_INFINITY;
+  #changedSinceMark = Number.POSITIVE_INFINITY;
   /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
   readonly #writes = new Turn();
 
@@ -143,10 +148,24 @@ export class Copy {
     return buffer.subarray(0, filled);
   }
 
+  /** Where the first change since the copy last equalled a version is, as far as changes went through us. */
+  get changedFrom(): number {
+    return this.#changedFrom;
+  }
+
+  /** What changes after this resolves counts as later than what is then read for an upload. */
+  mark(): Promise<void> {
+    return this.#writes.run(() => {
+      this.#changedSinceMark = Number.POSITIVE_INFINITY;
+      return Promise.resolve();
+    });
+  }
+
   /** A program's write, served by us. */
   write(offset: number, data: Buffer): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
+      this.#noteChange(offset);
       await this.#store(offset, data);
       if (this.present === undefined) return;
       const range = { start: offset, end: offset + data.length };
@@ -172,6 +191,7 @@ export class Copy {
   truncate(size: number): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
+      this.#noteChange(Math.min(size, this.observe().size));
       await this.#call((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
       this.#noteIfWhole();
@@ -197,12 +217,13 @@ export class Copy {
     return this.#call(syncFile);
   }
 
-  /** Declares the present state of the file equal to `version`. */
+  /** Declares the state of the file at the last mark equal to `version`. */
   settle(version: ObjectInfo, stamp: Stamp): void {
     this.version = version;
     this.versionEnd = version.size;
     this.stamp = stamp;
-    this.dirty = false;
+    this.#changedFrom = this.#changedSinceMark;
+    this.dirty = this.#changedFrom !== Number.POSITIVE_INFINITY;
   }
 
   /** Closes the file, once nothing is under way on it any more. */
@@ -222,6 +243,12 @@ export class Copy {
       this.#calls -= 1;
       if (this.#closing) this.close();
     }
+  }
+
+  #noteChange(position: number): void {
+    this.dirty = true;
+    this.#changedFrom = Math.min(this.#changedFrom, position);
+    this.#changedSinceMark = Math.min(this.#changedSinceMark, position);
   }
 
   async #store(offset: number, data: Buffer): Promise<void> {

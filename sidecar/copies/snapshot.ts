@@ -6,6 +6,7 @@ import { constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { crc32c } from "@node-rs/crc32";
 import type { ObjectInfo, UploadSource } from "../bucket/bucket.ts";
+import { combineCrc32c } from "../lib/crc32c-combine.ts";
 import { sameStamp, type Copy, type Stamp } from "./copy.ts";
 
 /** Up to here the very bytes that were summed are sent, from memory, in one request. */
@@ -34,10 +35,10 @@ export interface Snapshot extends Summed {
 
 const nothingToDispose = (): Promise<void> => Promise.resolve();
 
-/** CRC32C of the first `size` bytes of an open file. */
-export async function sumFile(copy: Copy, size: number): Promise<number> {
+/** CRC32C of the bytes from `start` up to `size` of an open file. */
+export async function sumFile(copy: Copy, size: number, start = 0): Promise<number> {
   let sum = 0;
-  for (let position = 0; position < size; position += CHUNK_BYTES) {
+  for (let position = start; position < size; position += CHUNK_BYTES) {
     sum = crc32c(await copy.read(position, Math.min(CHUNK_BYTES, size - position)), sum);
   }
   return sum;
@@ -59,6 +60,7 @@ function ageMs(stamp: Stamp): number {
 export async function takeSnapshot(copy: Copy, clonePath: string, busy = false): Promise<Snapshot> {
   if (busy) return fromClone(copy, clonePath);
   for (let attempt = 0; attempt < ATTEMPTS_BEFORE_CLONE; attempt += 1) {
+    await copy.mark();
     await copy.sync();
     const before = copy.observe();
     const small = before.size <= IN_MEMORY_MAX_BYTES;
@@ -98,8 +100,27 @@ async function inPlace(copy: Copy, stamp: Stamp): Promise<Snapshot> {
   };
 }
 
+/**
+ * What lies behind `base`, of a file in which nothing before its end was changed. Later appends do no harm: they lie
+ * behind what is read here.
+ */
+export async function takeTail(copy: Copy, base: ObjectInfo): Promise<Snapshot> {
+  await copy.mark();
+  const stamp = copy.observe();
+  const bytes = stamp.size - base.size;
+  const inMemory = bytes <= IN_MEMORY_MAX_BYTES ? await copy.read(base.size, bytes) : undefined;
+  const sum = inMemory === undefined ? await sumFile(copy, stamp.size, base.size) : crc32c(inMemory);
+  const source: UploadSource =
+    inMemory === undefined
+      ? { kind: "file", descriptor: copy.descriptor, start: base.size, size: bytes, crc32c: sum }
+      : { kind: "bytes", bytes: inMemory, crc32c: sum };
+  const whole = combineCrc32c(base.crc32c, sum, bytes);
+  return { source, stamp, size: stamp.size, crc32c: whole, rested: false, dispose: nothingToDispose };
+}
+
 /** What a busy file holds now, copied aside (shared extents where the disk can). Never sealed: the stamp is from before. */
 async function fromClone(copy: Copy, clonePath: string): Promise<Snapshot> {
+  await copy.mark();
   const stamp = copy.observe();
   const clone = await openClone(copy, clonePath);
   const { size } = await clone.stat();

@@ -9,7 +9,8 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Lookup } from "./lookup.ts";
 import { isFile, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
-import { FETCH_WHOLE_BYTES, type OpenFiles } from "./open-files.ts";
+import type { OpenFiles } from "./open-files.ts";
+import { FETCH_WHOLE_BYTES } from "./sizes.ts";
 
 /** From the open that failed to the look-up that follows it. */
 const REMEMBER_MS = 2000;

@@ -75,9 +75,16 @@ export function encodeAttributes(
     [UID_KEY]: uid === defaults.uid ? null : String(uid),
     [GID_KEY]: gid === defaults.gid ? null : String(gid),
     [MODE_KEY]: plainKind && (mode === defaults.mode || kind === "symlink") ? null : modeText,
+    ...encodeTimes(modifyTimeNs),
+    ...(linkTarget === undefined ? {} : { [SYMLINK_KEY]: linkTarget }),
+  };
+}
+
+/** The keys of a modification time. */
+export function encodeTimes(modifyTimeNs: bigint): Record<string, string> {
+  return {
     [SECONDS_KEY]: String(floorDivide(modifyTimeNs, NS_PER_S)),
     [TIME_KEY]: encodeTime(modifyTimeNs),
-    ...(linkTarget === undefined ? {} : { [SYMLINK_KEY]: linkTarget }),
   };
 }
 

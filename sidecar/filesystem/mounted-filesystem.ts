@@ -66,6 +66,7 @@ export class MountedFileSystem implements FileSystem {
     await this.#parts.folders.resume(await owed.renames());
     await this.#parts.namespace.resume(await owed.removals());
     await this.#parts.patcher.resume(await owed.patches());
+    this.#parts.staleTails.watch();
   }
 
   async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
@@ -289,6 +290,7 @@ export class MountedFileSystem implements FileSystem {
     this.#stopping = true;
     this.endServing();
     this.#parts.namespace.close();
+    this.#parts.staleTails.stop();
     await this.#parts.patcher.flushAll();
     await this.#parts.resting.all();
     await this.#context.background.idle();

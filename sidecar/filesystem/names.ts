@@ -7,6 +7,12 @@ export const NAME_MAX_BYTES = 255;
 /** Longest object name, in bytes of UTF-8 (Cloud Storage, "Object names"). */
 export const OBJECT_NAME_MAX_BYTES = 1024;
 
+/**
+ * Folder of what sidemount itself needs in the bucket for a moment. Never shown, and refused as a name: what lies in
+ * it may be deleted when it is old (RULES 8).
+ */
+export const WORKING_FOLDER = ".sidemount.tmp";
+
 /** Refuses a name that no object could have. `objectName` is the whole name in the bucket. */
 export function checkNewName(name: string, objectName: string): void {
   if (Buffer.byteLength(name) > NAME_MAX_BYTES)
@@ -15,6 +21,7 @@ export function checkNewName(name: string, objectName: string): void {
     throw new FileSystemError("ENAMETOOLONG", `object name longer than ${OBJECT_NAME_MAX_BYTES} bytes`);
   }
   if (/[\r\n]/.test(name)) throw new FileSystemError("EINVAL", "object names cannot hold line breaks");
+  if (name === WORKING_FOLDER) throw new FileSystemError("EPERM", "a name reserved for sidemount's own work");
   if (objectName.startsWith(".well-known/acme-challenge/"))
     throw new FileSystemError("EINVAL", "a name reserved by Cloud Storage");
 }
@@ -25,6 +32,7 @@ export function isFileName(component: string): boolean {
     component !== "" &&
     component !== "." &&
     component !== ".." &&
+    component !== WORKING_FOLDER &&
     !component.includes("\0") &&
     Buffer.byteLength(component) <= NAME_MAX_BYTES
   );

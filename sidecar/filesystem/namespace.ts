@@ -20,7 +20,7 @@ import {
   type Node,
   type ObjectNode,
 } from "./nodes.ts";
-import { FETCH_WHOLE_BYTES } from "./open-files.ts";
+import { FETCH_WHOLE_BYTES } from "./sizes.ts";
 import type { Patcher } from "./patch.ts";
 import { isTrusted } from "./trust.ts";
 

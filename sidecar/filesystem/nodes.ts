@@ -84,6 +84,8 @@ export class FileNode extends NodeBase {
   supplanted = false;
   /** A look-up fetched this version for the open that follows: until then it is opened without asking. */
   heldUntilMs = 0;
+  /** What its tails are put behind since another writer's version has the name, and how much of it has been. */
+  following: { object: ObjectInfo; sentBytes: number } | undefined;
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
   /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */

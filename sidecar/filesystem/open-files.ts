@@ -10,18 +10,18 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { HandleId, OpenedFile } from "./filesystem.ts";
 import type { FileNode, OpenFile } from "./nodes.ts";
-import { unshare, type Resting } from "./resting.ts";
+import { takeFromKernel, unshare, type Resting } from "./resting.ts";
 import type { SealedCopy } from "./serve/witness.ts";
+import { FETCH_IN_OPEN_BYTES, FETCH_WHOLE_BYTES, PAGE_CACHE_BYTES } from "./sizes.ts";
 import { orStale } from "./stale.ts";
 
 const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
 
-/** Objects up to here are fetched inside open: one request either way. */
-const FETCH_IN_OPEN_BYTES = 1 << 20;
-/** Objects up to here are fetched whole by one GET that starts at open (RULES 13). */
-export const FETCH_WHOLE_BYTES = 64 << 20;
-/** Read-only opens of copies up to here are served through the page cache. */
-const PAGE_CACHE_BYTES = 4 << 20;
+/** Only the new end of it goes up then, which takes our seeing where is written. */
+function isAppendToLarge({ size, version }: FileNode, flags: number): boolean {
+  const appends = (flags & O_APPEND) !== 0 && (flags & O_ACCMODE) !== O_RDONLY;
+  return appends && version !== undefined && size > FETCH_IN_OPEN_BYTES;
+}
 
 export class OpenFiles {
   readonly #context: Context;
@@ -48,7 +48,7 @@ export class OpenFiles {
       try {
         if (node.opened.size === 0 && !created) node.writtenWhole = false;
         if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
-        await this.#prepare(node, writable);
+        await this.#prepare(node, flags);
         return this.#admit(node, flags);
       } catch (error) {
         if (node.opened.size === 0) this.#resting.soon(node); // what was made ready for it
@@ -177,14 +177,16 @@ export class OpenFiles {
     }
   }
 
-  async #prepare(node: FileNode, writable: boolean): Promise<void> {
+  async #prepare(node: FileNode, flags: number): Promise<void> {
     this.#resting.cancel(node);
     node.unreadSinceMs = undefined;
     await this.obtainCopy(node);
     const { copy, fetcher } = node;
-    if (copy !== undefined && !copy.whole && fetcher !== undefined)
+    const appends = isAppendToLarge(node, flags);
+    if (appends) await takeFromKernel(this.#context, node);
+    if (copy !== undefined && !copy.whole && fetcher !== undefined && !appends)
       await this.beginFetch(fetcher, copy.versionEnd);
-    if (writable) await this.allowWrites(node);
+    if ((flags & O_ACCMODE) !== O_RDONLY) await this.allowWrites(node);
   }
 
   /** A version that is gone must show now, while the kernel can still look for the newer one, not at the first read. */
@@ -210,6 +212,7 @@ export class OpenFiles {
       if (writable) {
         node.contentSerial += 1;
         copy.mayBeMapped = true;
+        copy.changedUnseen = true;
       }
       return { handle: id, access: { by: "kernel", backing: node.backing }, noFlush: !writable };
     }
@@ -222,7 +225,7 @@ export class OpenFiles {
     const { copy } = node;
     if (copy === undefined || !copy.whole) return "daemon";
     // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
-    if ((flags & O_DSYNC) !== 0) return "daemon";
+    if ((flags & O_DSYNC) !== 0 || isAppendToLarge(node, flags)) return "daemon";
     if ((flags & O_ACCMODE) === O_RDONLY && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";

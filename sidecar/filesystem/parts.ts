@@ -15,6 +15,7 @@ import { FolderRenamer } from "./rename-folder.ts";
 import { Resting } from "./resting.ts";
 import { Saver } from "./save.ts";
 import { AttributeSetter } from "./set-attributes.ts";
+import { StaleTails } from "./stale-tails.ts";
 import { VersionTimes } from "./version-times.ts";
 
 export type Parts = ReturnType<typeof makeParts>;
@@ -43,5 +44,6 @@ export function makeParts(context: Context) {
     attributes: new AttributeSetter(context, shared),
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),
+    staleTails: new StaleTails(context),
   };
 }

@@ -19,7 +19,7 @@ import {
   type ObjectNode,
 } from "./nodes.ts";
 import type { Namespace } from "./namespace.ts";
-import { FETCH_WHOLE_BYTES } from "./open-files.ts";
+import { FETCH_WHOLE_BYTES } from "./sizes.ts";
 import type { Patcher } from "./patch.ts";
 import type { Resting } from "./resting.ts";
 import type { VersionTimes } from "./version-times.ts";

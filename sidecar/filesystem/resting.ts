@@ -127,6 +127,7 @@ export class Resting {
     const { store, background } = this.#context;
     const { copy, version } = node;
     if (copy === undefined || version === undefined) return;
+    copy.changedUnseen = false;
     if (!copy.whole && copy.present?.total === 0) {
       node.fetcher?.stop();
       node.copy = undefined;
@@ -146,6 +147,20 @@ export class Resting {
     clearTimeout(this.#timers.get(node));
     this.#timers.delete(node);
   }
+}
+
+/**
+ * What the kernel may write to by itself, and nobody has open, is written to through us from now on: if nothing is
+ * owed of it and nobody has it mapped. Call while the file's `openings` turn is held.
+ */
+export async function takeFromKernel(context: Context, node: FileNode): Promise<void> {
+  const { copy, lastSummed } = node;
+  if (copy === undefined || node.opened.size > 0 || node.access !== "kernel" || copy.changed()) return;
+  unshare(context, node);
+  node.access = undefined;
+  if (!nobodyCanWrite(copy)) return;
+  if (lastSummed !== undefined && copy.whole && !(await stillEquals(copy, lastSummed))) copy.dirty = true;
+  else copy.changedUnseen = false;
 }
 
 /** The kernel no longer reads and writes the file's copy by itself. */

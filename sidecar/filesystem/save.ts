@@ -11,7 +11,7 @@ import { isBucketError } from "../bucket/errors.ts";
 import { sameStamp } from "../copies/copy.ts";
 import { stillEquals, takeSnapshot, type Snapshot } from "../copies/snapshot.ts";
 import { SharedRun } from "../lib/shared-run.ts";
-import { refreshTimes } from "./attributes-of.ts";
+import { Appender } from "./append.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
@@ -19,6 +19,7 @@ import { decodeAttributes, metadataForInsert, OPERATION_KEY } from "./metadata.t
 import { movesEnded, type FileNode } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
 import { orStale } from "./stale.ts";
+import { UploadProperties } from "./upload-properties.ts";
 import type { VersionTimes } from "./version-times.ts";
 
 /** A whole file keeps trying to supersede others for this long: below the 30 s after which web servers lose patience. */
@@ -35,11 +36,15 @@ export class Saver {
   readonly #context: Context;
   readonly #patcher: Patcher;
   readonly #times: VersionTimes;
+  readonly #properties: UploadProperties;
+  readonly #appender: Appender;
 
   constructor(context: Context, patcher: Patcher, times: VersionTimes) {
     this.#context = context;
     this.#patcher = patcher;
     this.#times = times;
+    this.#properties = new UploadProperties(context, times);
+    this.#appender = new Appender(context, this.#properties);
   }
 
   /** Resolves when the bucket holds every byte and attribute the file had when this was called. */
@@ -54,6 +59,7 @@ export class Saver {
   async #saveInTurn(node: FileNode): Promise<void> {
     const { copy } = node;
     if (node.conflict !== undefined) return this.#saveConflict(node, node.conflict);
+    if (node.following !== undefined) return this.#saveFollowing(node);
     if (!this.#context.tree.isAttached(node)) return;
     if (copy === undefined || copy.retired || !(node.version === undefined || (await this.#changed(node)))) {
       await this.#patcher.flushInTurn(node);
@@ -78,6 +84,17 @@ export class Saver {
     if (!(await stillEquals(copy, lastSummed))) return true;
     node.lastSummed = { ...lastSummed, rested: true };
     return false;
+  }
+
+  async #saveFollowing(node: FileNode): Promise<void> {
+    try {
+      await this.#appender.follow(node);
+      node.saveError = undefined;
+    } catch (error) {
+      if (node.copy !== undefined) node.copy.dirty = true;
+      node.saveError = error;
+      throw error;
+    }
   }
 
   /** What is written after a conflict follows to where the rest was put, and is reported again (RULES 9). */
@@ -113,9 +130,10 @@ export class Saver {
     const { copy, parent, name, version, saveError } = node;
     node.saveError = undefined;
     if (copy === undefined || copy.retired) return;
-    if (node.conflict !== undefined && copy.changed()) {
+    const elsewhere = node.conflict ?? node.following?.object;
+    if (elsewhere !== undefined && copy.changed()) {
       node.copy = undefined;
-      return store.keepFailed(copy, node.conflict.name, messageOf(saveError));
+      return store.keepFailed(copy, elsewhere.name, messageOf(saveError));
     }
     if (parent === undefined) return;
     const object = tree.objectName(node);
@@ -138,6 +156,10 @@ export class Saver {
     const { store } = this.#context;
     const { copy } = node;
     if (copy === undefined) return;
+    const beganMs = this.#context.monotonicMs();
+    const appended = await this.#appender.append(node);
+    if (appended === "behind another") return;
+    if (appended !== undefined) return this.#saved(node, appended.snapshot, appended, beganMs);
     if (!copy.whole && node.fetcher !== undefined) await orStale(node.fetcher.whole());
     for (let attempt = 1; ; attempt += 1) {
       const snapshot = await takeSnapshot(copy, store.clonePath(copy), attempt > 2);
@@ -178,15 +200,9 @@ export class Saver {
     const { parent, name, copy } = node;
     if (parent === undefined || copy === undefined)
       throw new FileSystemError("ESTALE", "the file has no name any more");
-    refreshTimes(node);
     const object = tree.objectName(node);
-    this.#keepTimesApart(node, object, snapshot);
     const operationId = nextOperationId();
-    const attributes = storedAttributes(node);
-    const properties = {
-      contentType: contentTypeOf(name),
-      metadata: metadataForInsert(attributes, this.#context.fileDefaults, node.version),
-    };
+    const { attributes, properties } = this.#properties.of(node, object, snapshot);
     let session = false;
     const onSession = async ({ url }: { url: string }): Promise<void> => {
       session = true;
@@ -208,21 +224,6 @@ export class Saver {
     }
   }
 
-  /** nginx's ETag is mtime in seconds and size: no two versions must have both in common (RULES 15). */
-  #keepTimesApart(node: FileNode, object: string, { size, crc32c }: Snapshot): void {
-    const { version } = node;
-    const sameSize = version?.size === size ? version : undefined;
-    if (node.timeGiven || sameSize?.crc32c === crc32c) return;
-    if (sameSize !== undefined) {
-      const { modifyTimeNs } = decodeAttributes(sameSize, this.#context.fileDefaults);
-      this.#times.note(object, size, modifyTimeNs);
-    }
-    const apart = this.#times.apart(object, size, node.modifyTimeNs);
-    if (apart === node.modifyTimeNs) return;
-    node.modifyTimeNs = apart;
-    void this.#context.kernel().attributesChanged(node.id);
-  }
-
   async #saved(node: FileNode, snapshot: Snapshot, inserted: Inserted, startedMs: number): Promise<void> {
     const { value, dateMs, attributes } = inserted;
     const { tree, store, monotonicMs, log } = this.#context;
@@ -231,7 +232,8 @@ export class Saver {
     node.exclusive = false;
     node.becomeSure();
     const { stamp, size, crc32c, rested } = snapshot;
-    node.lastSummed = { stamp, size, crc32c, rested };
+    // Where nothing went unseen, what was changed since is known without looking.
+    node.lastSummed = node.copy?.changedUnseen === true ? { stamp, size, crc32c, rested } : undefined;
     this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
     node.copy?.settle(value, snapshot.stamp);

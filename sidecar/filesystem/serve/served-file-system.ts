@@ -26,7 +26,7 @@ import type {
 import type { Lookup } from "../lookup.ts";
 import { decodeAttributes } from "../metadata.ts";
 import { isDirectory, isFile, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
-import { FETCH_WHOLE_BYTES } from "../open-files.ts";
+import { FETCH_WHOLE_BYTES } from "../sizes.ts";
 import { isTrusted, remainingTrustMs } from "../trust.ts";
 import type { RecentlyReplaced } from "./recently-replaced.ts";
 import { RefusingChanges } from "./refusing-changes.ts";

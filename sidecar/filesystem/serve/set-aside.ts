@@ -12,7 +12,8 @@ import { nobodyCanWrite } from "../../copies/lease.ts";
 import { holdsVersion } from "../../copies/snapshot.ts";
 import type { Context } from "../context.ts";
 import { isFile, type FileNode } from "../nodes.ts";
-import { FETCH_WHOLE_BYTES, type OpenFiles } from "../open-files.ts";
+import type { OpenFiles } from "../open-files.ts";
+import { FETCH_WHOLE_BYTES } from "../sizes.ts";
 import type { ServedNodes, ServedVersion } from "./served-nodes.ts";
 import type { SealedCopy } from "./witness.ts";
 

@@ -1,0 +1,182 @@
+// Appending to a large object without sending it again, or ever having had it here.
+//
+// What is new goes up as an object of its own, the tail, and the bucket puts it behind what it has (compose). The
+// composed object carries the ids of the last appends, kept by every appender: whether ours is among them tells
+// after a lost answer whether it was done (RULES 8). When another writer was first, the tail goes behind theirs, so
+// that no line is lost; this file's own bytes are then no version of the object any more, and it leaves the name.
+
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
+import { isBucketError } from "../bucket/errors.ts";
+import { takeTail, type Snapshot } from "../copies/snapshot.ts";
+import type { Context } from "./context.ts";
+import { FileSystemError } from "./errors.ts";
+import { encodeTimes, OPERATION_KEY, type StoredAttributes } from "./metadata.ts";
+import { WORKING_FOLDER } from "./names.ts";
+import type { FileNode } from "./nodes.ts";
+import { FETCH_IN_OPEN_BYTES } from "./sizes.ts";
+import type { UploadProperties } from "./upload-properties.ts";
+
+/** Ids of the last appends, separated by commas; the number is RULES 8's. */
+export const APPENDS_KEY = "sidemount-appends";
+const APPENDS_KEPT = 16;
+/** How long to go on behind others who append too: below the 30 s after which web servers lose patience. */
+const CONTEST_MS = 20_000;
+const CONTEST_PAUSE_MS = 50;
+
+/** Where tails are put, below the mount's prefix. */
+export const TAILS_FOLDER = `${WORKING_FOLDER}/tails/`;
+
+/** A tail that is behind the version the file was opened at. */
+interface Appended extends Dated<ObjectInfo> {
+  readonly snapshot: Snapshot;
+  readonly attributes: StoredAttributes;
+}
+
+type Version = Pick<ObjectInfo, "name" | "generation">;
+
+export class Appender {
+  readonly #context: Context;
+  readonly #properties: UploadProperties;
+
+  constructor(context: Context, properties: UploadProperties) {
+    this.#context = context;
+    this.#properties = properties;
+  }
+
+  /**
+   * Uploads what was appended, if that is all that changed of a large file; undefined if it is not, or if the object
+   * is gone: then the file is to be sent as a whole. "behind another": done, and the node has left the name.
+   */
+  async append(node: FileNode): Promise<Appended | "behind another" | undefined> {
+    const { copy, version } = node;
+    if (copy === undefined || version === undefined || !onlyGrew(node, version)) return undefined;
+    const snapshot = await takeTail(copy, version);
+    const object = this.#context.tree.objectName(node);
+    const { attributes, properties } = this.#properties.of(node, object, snapshot);
+    const endChange = node.parent && this.#context.tree.beginChange(node.parent, node.name);
+    let appended: Dated<ObjectInfo> | undefined;
+    try {
+      appended = await this.#putBehind(object, snapshot, version, properties.metadata ?? {});
+    } finally {
+      endChange?.();
+    }
+    if (appended === undefined) return undefined;
+    const { value } = appended;
+    if (value.size === snapshot.size && value.crc32c === snapshot.crc32c)
+      return { ...appended, snapshot, attributes };
+    this.#leaveName(node, value, snapshot);
+    return "behind another";
+  }
+
+  /** What was appended since the file left its name: behind whatever has the name now. */
+  async follow(node: FileNode): Promise<void> {
+    const { copy, following } = node;
+    if (copy === undefined || following === undefined || !copy.changed()) return;
+    if (copy.changedFrom < following.sentBytes)
+      throw new FileSystemError("ESTALE", `${following.object.name} was replaced elsewhere`);
+    const snapshot = await takeTail(copy, { ...following.object, size: following.sentBytes });
+    const appended = await this.#putBehind(
+      following.object.name,
+      snapshot,
+      following.object,
+      encodeTimes(this.#context.wallNs()),
+    );
+    if (appended === undefined)
+      throw new FileSystemError("ESTALE", `${following.object.name} was removed elsewhere`);
+    node.following = { object: appended.value, sentBytes: snapshot.size };
+    copy.settle(copy.version ?? following.object, snapshot.stamp); // what is read from it is still what was opened
+  }
+
+  /** The composed object, of `base` or of what has replaced it; undefined if nothing has the name. */
+  async #putBehind(
+    object: string,
+    { source }: Snapshot,
+    base: ObjectInfo,
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<Dated<ObjectInfo> | undefined> {
+    const { bucket, nextOperationId, background, tree } = this.#context;
+    const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
+    const { value: tail } = await bucket.insert(
+      name,
+      source,
+      "absent",
+      {},
+      { operationId: nextOperationId() },
+    );
+    try {
+      return await this.#composeUntilSettled(object, base, tail, metadata);
+    } finally {
+      // Whatever fails here, any mount deletes it when it is old.
+      background.start("remove tail", () => bucket.remove(tail.name, tail.generation));
+    }
+  }
+
+  async #composeUntilSettled(
+    object: string,
+    firstBase: ObjectInfo,
+    tail: Version,
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<Dated<ObjectInfo> | undefined> {
+    const { bucket, log, monotonicMs, nextOperationId } = this.#context;
+    const endMs = monotonicMs() + CONTEST_MS;
+    const append = nextOperationId();
+    for (let base = firstBase, own = metadata; ;) {
+      try {
+        return await this.#compose(object, base, tail, own, append);
+      } catch (error) {
+        if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
+        const { value: live, dateMs } = await bucket.stat(object);
+        if (live === undefined || live.contentEncoding !== undefined) return undefined;
+        if (appendsOf(live).includes(append)) return { value: live, dateMs };
+        const fields = { object, expected: String(base.generation), found: String(live.generation) };
+        if (live.generation === base.generation || monotonicMs() > endMs) throw error;
+        log.warn(fields, "what was appended goes behind another writer's version");
+        base = live;
+        own = encodeTimes(this.#context.wallNs());
+        await delay(Math.random() * CONTEST_PAUSE_MS);
+      }
+    }
+  }
+
+  #compose(
+    object: string,
+    base: ObjectInfo,
+    tail: Version,
+    own: Readonly<Record<string, string>>,
+    append: string,
+  ): Promise<Dated<ObjectInfo>> {
+    const { [OPERATION_KEY]: _, ...kept } = base.metadata;
+    const appends = [...appendsOf(base), append].slice(-APPENDS_KEPT).join(",");
+    return this.#context.bucket.compose(
+      object,
+      [{ name: object, generation: base.generation }, tail],
+      base.generation,
+      { contentType: base.contentType, metadata: { ...kept, ...own, [APPENDS_KEY]: appends } },
+      { operationId: append },
+    );
+  }
+
+  #leaveName(node: FileNode, object: ObjectInfo, { size, stamp }: Snapshot): void {
+    const { tree, kernel } = this.#context;
+    const { parent, name, copy, version } = node;
+    node.following = { object, sentBytes: size };
+    if (version !== undefined) copy?.settle(copy.version ?? version, stamp);
+    tree.detach(node);
+    if (parent === undefined) return;
+    parent.listed = undefined;
+    void kernel().entryChanged(parent.id, name);
+  }
+}
+
+/** Whether all that changed lies behind the end of a version large enough for it to matter. */
+function onlyGrew({ copy, size }: FileNode, version: ObjectInfo): boolean {
+  if (copy === undefined || copy.changedUnseen || version.contentEncoding !== undefined) return false;
+  if (version.size <= FETCH_IN_OPEN_BYTES || size <= version.size) return false;
+  return copy.changedFrom >= version.size && copy.changedFrom < Number.POSITIVE_INFINITY;
+}
+
+function appendsOf({ metadata }: ObjectInfo): string[] {
+  return (metadata[APPENDS_KEY] ?? "").split(",").filter(Boolean);
+}
