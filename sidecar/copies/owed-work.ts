@@ -18,6 +18,13 @@ export interface OwedRename {
   readonly destination: string;
 }
 
+/** Two objects that swap names; `aside` is where the first is kept meanwhile. */
+export interface OwedExchange {
+  readonly aside: string;
+  readonly one: OwedRemoval;
+  readonly other: OwedRemoval;
+}
+
 /** Each call resolves when the disk has it. */
 export class OwedWork {
   readonly #database: Database;
@@ -52,6 +59,17 @@ export class OwedWork {
 
   renameDone(source: string): Promise<void> {
     return this.#database.write({ sql: "DELETE FROM renames WHERE source = ?", values: [source] });
+  }
+
+  oweExchange({ aside, one, other }: OwedExchange): Promise<void> {
+    return this.#database.write({
+      sql: "INSERT INTO exchanges (aside, one, one_generation, other, other_generation) VALUES (?, ?, ?, ?, ?)",
+      values: [aside, one.name, one.generation, other.name, other.generation],
+    });
+  }
+
+  exchangeDone({ aside }: OwedExchange): Promise<void> {
+    return this.#database.write({ sql: "DELETE FROM exchanges WHERE aside = ?", values: [aside] });
   }
 
   /** The name is gone for programs; the object goes when its readers need it no more. */
@@ -95,6 +113,15 @@ export class OwedWork {
     return rows.map(({ object, generation }) => ({
       name: String(object),
       generation: BigInt(generation ?? 0),
+    }));
+  }
+
+  async exchanges(): Promise<OwedExchange[]> {
+    const rows = await this.#database.read("SELECT * FROM exchanges");
+    return rows.map((row) => ({
+      aside: String(row["aside"]),
+      one: { name: String(row["one"]), generation: BigInt(row["one_generation"] ?? 0) },
+      other: { name: String(row["other"]), generation: BigInt(row["other_generation"] ?? 0) },
     }));
   }
 

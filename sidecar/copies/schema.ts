@@ -48,6 +48,15 @@ CREATE TABLE IF NOT EXISTS removals (
   PRIMARY KEY (object, generation)
 ) STRICT;
 
+-- Exchanges of two names under way: the first object is copied aside, then each goes over the other.
+CREATE TABLE IF NOT EXISTS exchanges (
+  aside TEXT PRIMARY KEY,       -- where the first object is kept meanwhile
+  one TEXT NOT NULL,
+  one_generation INTEGER NOT NULL,
+  other TEXT NOT NULL,
+  other_generation INTEGER NOT NULL
+) STRICT;
+
 -- Folder renames under way on a flat bucket: resumed at the next start (RULES 28).
 CREATE TABLE IF NOT EXISTS renames (
   source TEXT PRIMARY KEY,

@@ -64,6 +64,7 @@ export class MountedFileSystem implements FileSystem {
   async resumeOwed(): Promise<void> {
     const { owed } = this.#context;
     await this.#parts.folders.resume(await owed.renames());
+    await this.#parts.exchanger.resume(await owed.exchanges());
     await this.#parts.namespace.resume(await owed.removals());
     await this.#parts.patcher.resume(await owed.patches());
     this.#parts.staleTails.watch();
@@ -161,12 +162,12 @@ export class MountedFileSystem implements FileSystem {
     flag: seam.RenameFlag,
   ): Promise<void> {
     this.#parts.openFiles.refuseIfReadOnly();
-    if (flag === "exchange") throw new FileSystemError("EINVAL", "exchanging two names is not offered");
     const from = this.#tree.directory(parent);
     const to = { parent: this.#tree.directory(newParent), name: newName };
     const node =
       from.children.get(name) ?? (await this.#parts.lookup.require(from, name, caller.interrupted));
-    if (isDirectory(node)) await this.#parts.folders.rename(node, to, flag);
+    if (flag === "exchange") await this.#parts.exchanger.exchange(node, to, caller.interrupted);
+    else if (isDirectory(node)) await this.#parts.folders.rename(node, to, flag);
     else await this.#parts.files.rename(node, to, flag);
     await this.#told();
   }

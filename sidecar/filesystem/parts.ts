@@ -4,6 +4,7 @@ import { Contested } from "./contested.ts";
 import type { Context } from "./context.ts";
 import { FileCreator } from "./create.ts";
 import { OpenDirectories } from "./directories.ts";
+import { Exchanger } from "./exchange.ts";
 import { Explorer } from "./explore.ts";
 import { FileData } from "./file-data.ts";
 import { Lookup } from "./lookup.ts";
@@ -29,7 +30,7 @@ export function makeParts(context: Context) {
   const resting = new Resting(context, saver);
   const openFiles = new OpenFiles(context, resting);
   const namespace = new Namespace(context, patcher);
-  const shared = { explorer, namespace, openFiles, resting, saver, patcher, times };
+  const shared = { explorer, lookup, namespace, openFiles, resting, saver, patcher, times };
   return {
     lookup,
     patcher,
@@ -42,6 +43,7 @@ export function makeParts(context: Context) {
     data: new FileData(context),
     creator: new FileCreator(context, shared),
     attributes: new AttributeSetter(context, shared),
+    exchanger: new Exchanger(context, shared),
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),
     staleTails: new StaleTails(context),

@@ -236,6 +236,23 @@ export class Tree {
     this.#options.placeChanged(parent, name);
   }
 
+  /** Two nodes take each other's place. */
+  exchange(one: Node, other: Node): void {
+    const places = [
+      { node: one, parent: other.parent, name: other.name },
+      { node: other, parent: one.parent, name: one.name },
+    ];
+    for (const { node, parent, name } of places) {
+      if (parent === undefined) continue;
+      node.parent = parent;
+      node.name = name;
+      node.changeTimeNs = this.#options.wallNs();
+      parent.children.set(name, node);
+      this.touch(parent);
+      this.#options.placeChanged(parent, name);
+    }
+  }
+
   /** What an upload or a move made of a node: the name now stands for this version, confirmed just now. */
   confirmOwn(node: Node, object: ObjectInfo, dateMs: number): void {
     if (!isDirectory(node)) node.version = object;
