@@ -2,7 +2,9 @@
 //
 // It belongs to one endpoint, bucket and prefix; another one is refused (RULES 22).
 
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
+import { open, unlink, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { lockExclusively } from "../lib/system-calls.ts";
 import { Database } from "./database.ts";
@@ -50,6 +52,14 @@ export class StateFolder {
 
   copyPath(id: string): string {
     return path.join(this.directory, "copies", id);
+  }
+
+  /** A file without a name, for what need not outlive the process. Its owner closes it. */
+  async openNameless(): Promise<FileHandle> {
+    const place = this.copyPath(randomUUID());
+    const file = await open(place, "wx+", 0o600);
+    await unlink(place);
+    return file;
   }
 
   async close(): Promise<void> {

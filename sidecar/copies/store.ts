@@ -213,6 +213,11 @@ export class CopyStore {
     return this.#inheritance.knows(object);
   }
 
+  /** A local file without a name, for what need not outlive the process. Its owner closes it. */
+  openNameless(): Promise<fs.FileHandle> {
+    return this.#state.openNameless();
+  }
+
   clonePath(copy: Copy): string {
     return `${this.#state.copyPath(copy.id)}.clone`;
   }

@@ -1,16 +1,20 @@
 // Open folders: a snapshot of the names at opendir, so that positions stay right while entries come and go.
+//
+// A folder with very many names is not held in memory: its listing goes to a file without a name as it is read.
 
 import type { Context } from "./context.ts";
 import { entryReply } from "./attributes-of.ts";
 import { FileSystemError } from "./errors.ts";
+import type { LongListing } from "./explore.ts";
 import type { DirectoryEntry, HandleId, InodeId } from "./filesystem.ts";
+import { ListingSpool, type SpooledEntry } from "./listing-spool.ts";
 import type { Lookup } from "./lookup.ts";
 import { isDirectory, type DirectoryNode, type Node } from "./nodes.ts";
 
 interface OpenDirectory {
   readonly directory: DirectoryNode;
   /** Undefined until the first read, and after a rewind. */
-  entries: readonly Node[] | undefined;
+  names: readonly Node[] | ListingSpool | undefined;
 }
 
 /** What of a folder is shown, and by which numbers. */
@@ -18,6 +22,8 @@ export interface DirectoryView {
   shows(node: Node): boolean;
   inode(node: Node): InodeId;
 }
+
+type Accept = (entry: DirectoryEntry) => boolean;
 
 const EVERYTHING: DirectoryView = { shows: () => true, inode: (node) => node.id };
 
@@ -39,59 +45,104 @@ export class OpenDirectories {
 
   open(directory: DirectoryNode): HandleId {
     const id = this.#nextHandle++ as HandleId;
-    this.#handles.set(id, { directory, entries: undefined });
+    this.#handles.set(id, { directory, names: undefined });
     return id;
   }
 
   release(id: HandleId): void {
+    const handle = this.#handles.get(id);
     this.#handles.delete(id);
+    if (handle !== undefined) this.#drop(handle);
   }
 
   async read(
     id: HandleId,
     offset: number,
     withAttributes: boolean,
-    accept: (entry: DirectoryEntry) => boolean,
+    accept: Accept,
     signal?: AbortSignal,
   ): Promise<void> {
     const handle = this.#handles.get(id);
     if (handle === undefined) throw new FileSystemError("EBADF", "the folder is not open");
-    if (handle.entries === undefined || offset === 0)
-      handle.entries = await this.#snapshot(handle.directory, signal);
-    const { directory, entries } = handle;
-    for (let position = offset; position < entries.length + DOT_ENTRIES; position += 1) {
-      const dot = position === 0 ? directory : position === 1 ? (directory.parent ?? directory) : undefined;
-      if (dot !== undefined) {
-        const name = position === 0 ? "." : "..";
-        if (
-          !accept({
-            name,
-            inode: this.#view.inode(dot),
-            kind: "directory",
-            nextOffset: position + 1,
-            entry: undefined,
-          })
-        )
-          return;
-        continue;
-      }
-      const node = entries[position - DOT_ENTRIES];
-      if (node === undefined || node.parent !== directory) continue; // removed since
-      if (!this.#offer(node, position + 1, withAttributes, accept)) return;
+    if (handle.names === undefined || offset === 0) {
+      this.#drop(handle);
+      handle.names = await this.#snapshot(handle.directory, signal);
+    }
+    const { directory, names } = handle;
+    if (!this.#offerDots(directory, offset, accept)) return;
+    const position = Math.max(0, offset - DOT_ENTRIES);
+    if (names instanceof ListingSpool) {
+      // Without attributes: the kernel would hold on to every one of them.
+      await names.read(position, ({ name, inode, kind }, next) =>
+        accept({ name, inode, kind, nextOffset: next + DOT_ENTRIES, entry: undefined }),
+      );
+    } else this.#offerNodes(directory, names, { position, withAttributes, accept });
+  }
+
+  #offerDots(directory: DirectoryNode, offset: number, accept: Accept): boolean {
+    for (let position = offset; position < DOT_ENTRIES; position += 1) {
+      const node = position === 0 ? directory : (directory.parent ?? directory);
+      const entry = { kind: "directory", nextOffset: position + 1, entry: undefined } as const;
+      if (!accept({ name: position === 0 ? "." : "..", inode: this.#view.inode(node), ...entry }))
+        return false;
+    }
+    return true;
+  }
+
+  #offerNodes(
+    directory: DirectoryNode,
+    nodes: readonly Node[],
+    { position, withAttributes, accept }: { position: number; withAttributes: boolean; accept: Accept },
+  ): void {
+    for (let index = position; index < nodes.length; index += 1) {
+      const node = nodes[index];
+      if (node?.parent !== directory) continue; // removed since
+      if (!this.#offer(node, index + DOT_ENTRIES + 1, withAttributes, accept)) return;
     }
   }
 
-  async #snapshot(directory: DirectoryNode, signal?: AbortSignal): Promise<readonly Node[]> {
-    if (this.#context.tree.isAttached(directory)) await this.#lookup.list(directory, signal);
-    return [...directory.children.values()].filter((node) => this.#view.shows(node));
+  async #snapshot(directory: DirectoryNode, signal?: AbortSignal): Promise<readonly Node[] | ListingSpool> {
+    const { tree, store } = this.#context;
+    const long = tree.isAttached(directory) ? await this.#lookup.list(directory, signal) : undefined;
+    const nodes = [...directory.children.values()].filter((node) => this.#view.shows(node));
+    return long === undefined
+      ? nodes
+      : new ListingSpool(await store.openNameless(), this.#entries(directory, nodes, long));
   }
 
-  #offer(
-    node: Node,
-    nextOffset: number,
-    withAttributes: boolean,
-    accept: (entry: DirectoryEntry) => boolean,
-  ): boolean {
+  /** First what is known, then the pages to come without what was known already. */
+  #entries(
+    directory: DirectoryNode,
+    known: readonly Node[],
+    long: LongListing,
+  ): () => Promise<readonly SpooledEntry[] | undefined> {
+    const shown = new Set(known.map(({ name }) => name).filter((name) => !long.names.has(name)));
+    let first: readonly Node[] | undefined = known;
+    return async () => {
+      if (first !== undefined) {
+        const entries = first.map((node) => this.#spooled(node));
+        first = undefined;
+        return entries;
+      }
+      const names = await long.next();
+      const nodes = names?.filter((name) => !shown.delete(name)).map((name) => directory.children.get(name));
+      return nodes
+        ?.filter((node) => node !== undefined && this.#view.shows(node))
+        .map((node) => this.#spooled(node as Node));
+    };
+  }
+
+  #spooled(node: Node): SpooledEntry {
+    return { name: node.name, inode: this.#view.inode(node), kind: node.kind };
+  }
+
+  #drop(handle: OpenDirectory): void {
+    const { names } = handle;
+    handle.names = undefined;
+    if (names instanceof ListingSpool) this.#context.background.start("close listing", () => names.close());
+  }
+
+  #offer(node: Node, nextOffset: number, withAttributes: boolean, accept: Accept): boolean {
     const { name, kind } = node;
     const inode = this.#view.inode(node);
     if (!withAttributes) return accept({ name, inode, kind, nextOffset, entry: undefined });

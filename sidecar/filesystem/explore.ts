@@ -11,6 +11,11 @@ import type { Observation } from "./observations.ts";
 const SUBTREE_PAGE = 200;
 /** What the service gives at most. */
 const FULL_PAGE = 1000;
+/**
+ * A folder with more names than this is not kept as completely known: whoever lists it gets it page by page, and each
+ * page may be forgotten again.
+ */
+const KNOWN_WHOLE_NAMES = 50_000;
 /** The character after "/" in byte order: `name0` is the first name behind everything below `name/`. */
 const AFTER_SLASH = "0";
 
@@ -20,6 +25,14 @@ interface Seen {
   newestMs: number;
   oldestMs: number;
   placeholder: ObjectInfo | undefined;
+}
+
+/** The rest of a folder that is too large to be known as a whole. */
+export interface LongListing {
+  /** Names shown so far. */
+  readonly names: ReadonlySet<string>;
+  /** The next page's names, whose nodes are in the tree for a while; undefined: there are no more. */
+  next(): Promise<readonly string[] | undefined>;
 }
 
 export class Explorer {
@@ -76,12 +89,15 @@ export class Explorer {
     );
   }
 
-  /** Lists a folder completely: one page with everything below it; if that is not all, the rest by its own level. */
-  async folder(directory: DirectoryNode, signal?: AbortSignal): Promise<void> {
-    const { tree } = this.#context;
-    const prefix = tree.objectName(directory);
+  /**
+   * Lists a folder: one page with everything below it; if that is not all, the rest by its own level. Answers nothing
+   * when it was listed completely, else a listing that goes on.
+   */
+  async folder(directory: DirectoryNode, signal?: AbortSignal): Promise<LongListing | undefined> {
+    const prefix = this.#context.tree.objectName(directory);
     let listing: Listing | undefined;
-    await this.#pages({ prefix, pageSize: FULL_PAGE }, signal, (page, count, observation) => {
+    let rest: ListQuery | undefined;
+    await this.#pages({ prefix, pageSize: FULL_PAGE }, signal, (page, count, observation, query) => {
       listing ??= new Listing(this.#context, directory, observation);
       listing.take(page);
       if (count === 1) listing.endOfRecursivePage(page);
@@ -89,10 +105,43 @@ export class Explorer {
         listing.finish();
         return undefined;
       }
-      return count === 1
-        ? { delimiter: "/", startOffset: afterLast(prefix, page) }
-        : { pageToken: page.nextPageToken };
+      const next =
+        count === 1
+          ? { delimiter: "/" as const, startOffset: afterLast(prefix, page) }
+          : { pageToken: page.nextPageToken };
+      if (listing.names.size <= KNOWN_WHOLE_NAMES) return next;
+      rest = nextQuery(query, next);
+      return undefined;
     });
+    if (listing === undefined || rest === undefined) return undefined;
+    let query: ListQuery | undefined = rest;
+    const names = listing.names;
+    return {
+      names,
+      next: async () => {
+        if (query === undefined) return undefined;
+        const page = await this.#page(directory, query);
+        query = page.rest;
+        return page.names;
+      },
+    };
+  }
+
+  /** One page of a folder's own level, as a question of its own. */
+  async #page(
+    directory: DirectoryNode,
+    query: ListQuery,
+  ): Promise<{ names: readonly string[]; rest: ListQuery | undefined }> {
+    let names: readonly string[] = [];
+    let rest: ListQuery | undefined;
+    await this.#pages(query, undefined, (page, _, observation, asked) => {
+      const listing = new Listing(this.#context, directory, observation);
+      listing.take(page);
+      names = [...listing.names];
+      if (page.nextPageToken !== undefined) rest = nextQuery(asked, { pageToken: page.nextPageToken });
+      return undefined;
+    });
+    return { names, rest };
   }
 
   /** Lists a folder with everything below it, however much that is. Answers all objects, also those no path can show. */
@@ -116,7 +165,12 @@ export class Explorer {
   async #pages(
     first: ListQuery,
     signal: AbortSignal | undefined,
-    next: (page: ListPage, count: number, observation: Observation) => Partial<ListQuery> | undefined,
+    next: (
+      page: ListPage,
+      count: number,
+      observation: Observation,
+      query: ListQuery,
+    ) => Partial<ListQuery> | undefined,
   ): Promise<void> {
     const { tree, bucket } = this.#context;
     const observation = tree.beginObservation();
@@ -128,7 +182,7 @@ export class Explorer {
           query = { ...query, pageToken: page.nextPageToken }; // an empty page is no answer yet
           continue;
         }
-        const change = next(page, count, observation);
+        const change = next(page, count, observation, query);
         query = change === undefined ? undefined : nextQuery(query, change);
         count += 1;
       }
@@ -166,6 +220,11 @@ class Listing {
     this.#observation = observation;
     this.#prefix = context.tree.objectName(top);
     this.#of(top);
+  }
+
+  /** Names of the folder itself. */
+  get names(): ReadonlySet<string> {
+    return this.#of(this.#top).names;
   }
 
   take(page: ListPage): void {

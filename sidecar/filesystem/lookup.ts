@@ -2,7 +2,7 @@
 
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
-import type { Explorer } from "./explore.ts";
+import type { Explorer, LongListing } from "./explore.ts";
 import { NAME_MAX_BYTES, OBJECT_NAME_MAX_BYTES } from "./names.ts";
 import { isDirectory, isFile, isLocal, type DirectoryNode, type Node } from "./nodes.ts";
 import { isTrusted } from "./trust.ts";
@@ -42,10 +42,13 @@ export class Lookup {
     return node;
   }
 
-  /** Afterwards the folder's children are all there are, as the trust rule allows them to be known. */
-  async list(directory: DirectoryNode, signal?: AbortSignal): Promise<void> {
-    if (directory.authoritative || isTrusted(directory.listed, this.#context.monotonicMs())) return;
-    await this.#explorer.folder(directory, signal);
+  /**
+   * Afterwards the folder's children are all there are, as the trust rule allows them to be known; or the answer is
+   * what goes on to list them.
+   */
+  async list(directory: DirectoryNode, signal?: AbortSignal): Promise<LongListing | undefined> {
+    if (directory.authoritative || isTrusted(directory.listed, this.#context.monotonicMs())) return undefined;
+    return this.#explorer.folder(directory, signal);
   }
 
   /** Before an open: asks again unless the version is trusted. ESTALE if the name stands for something newer (RULES 24). */

@@ -5,7 +5,7 @@ import { ROOT_INODE, type InodeId } from "./filesystem.ts";
 import { isDirectory, isFile, isLocal, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
 
 /** Above this many nodes, those nobody uses are forgotten, oldest first; they are found again by asking. */
-const NODES_MAX = 200_000;
+const NODES_MAX = 100_000;
 
 export class NodeTable {
   readonly #root: DirectoryNode;
