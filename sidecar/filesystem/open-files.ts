@@ -202,6 +202,7 @@ export class OpenFiles {
     const append = (flags & O_APPEND) !== 0;
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
     node.access ??= this.#chooseAccess(node, flags);
+    const noFlush = !writable && node.version !== undefined; // closing a file that was just made makes its object
     const id = this.#nextHandle++ as HandleId;
     const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
     this.#handles.set(id, handle);
@@ -211,11 +212,11 @@ export class OpenFiles {
         node.contentSerial += 1;
         copy.mayBeMapped = true;
       }
-      return { handle: id, access: { by: "kernel", backing: node.backing }, noFlush: !writable };
+      return { handle: id, access: { by: "kernel", backing: node.backing }, noFlush };
     }
     const keepCache = node.pagesSerial === node.contentSerial;
     node.pagesSerial = node.contentSerial;
-    return { handle: id, access: { by: "daemon", keepCache }, noFlush: !writable };
+    return { handle: id, access: { by: "daemon", keepCache }, noFlush };
   }
 
   #chooseAccess(node: FileNode, flags: number): "kernel" | "daemon" {

@@ -135,7 +135,9 @@ export class Explorer {
       ...last.script.map((line) => `  ${line}`),
       last.difference,
       ...last.log.map((line) => `  log: ${line}`),
-      ...(first.difference === last.difference ? [] : [`At first it was: ${first.difference}`]),
+      ...(first.difference === last.difference
+        ? []
+        : ["At first it was:", ...first.script, first.difference]),
       `To see it again: npm run test:model -- --seed ${seed} --path ${path} --channel ${last.settings.channel}`,
     ].join("\n");
   }

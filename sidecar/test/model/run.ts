@@ -7,7 +7,7 @@ import { compareBucket, compareObject } from "./bucket-model.ts";
 import { ClientLost, type Answer, type Call } from "./clients.ts";
 import { everythingBelow, type DrawnPath, type Found } from "./paths.ts";
 import { describeAnswer, describeCall } from "./script.ts";
-import { toleratedBecause } from "./tolerated.ts";
+import { expectedOf, toleratedBecause } from "./tolerated.ts";
 import type { Who, World } from "./world.ts";
 
 /** The two places, or the bucket and the plain folder, are not the same. */
@@ -103,10 +103,11 @@ export class Run {
   async both(who: Who, call: Call): Promise<Answer> {
     this.calls += 1;
     const line = this.script.push(`${who} ${describeCall(call)}`) - 1;
-    const [onMount, onPlain] = await Promise.all([
+    const [onMount, there] = await Promise.all([
       this.#ask("mount", who, call),
       this.#ask("plain", who, call),
     ]);
+    const onPlain = expectedOf(there, this.world.settings);
     this.script[line] += ` → ${describeAnswer(onPlain)}`;
     if (GATHERED.has(call.call)) this.attributesUntilMs = performance.now() + GATHERING_MS;
     if (isDeepStrictEqual(onMount, onPlain)) return onPlain;

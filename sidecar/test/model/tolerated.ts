@@ -9,7 +9,42 @@ interface Tolerated {
   readonly applies: (call: Call, onMount: Answer, onPlain: Answer, settings: Settings) => boolean;
 }
 
-const TOLERATED: readonly Tolerated[] = [];
+const isNative = (settings: Settings): boolean => settings.channel === "native";
+
+const TOLERATED: readonly Tolerated[] = [
+  {
+    reason: "libfuse 2 knows no flags of rename (SEMANTICS, Calls that are not there)",
+    applies: ({ flag }, onMount, _, settings) =>
+      isNative(settings) && flag === "no-replace" && isRefusal(onMount, "EINVAL"),
+  },
+];
+
+function isRefusal(answer: Answer, errno: string): boolean {
+  return "errno" in answer && answer.errno === errno;
+}
+
+/** What the mount must answer where a plain folder answers this. */
+export function expectedOf(onPlain: Answer, settings: Settings): Answer {
+  if (!isNative(settings) || "errno" in onPlain) return onPlain;
+  return { value: withoutFinerTimes(onPlain.value) };
+}
+
+/** On the native channel times have milliseconds and begin in 1970 (SEMANTICS, Times). */
+function withoutFinerTimes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, each]) => [
+    key,
+    key === "modified" && each !== "recently" ? cut(String(each)) : withoutFinerTimes(each),
+  ]);
+  return Object.fromEntries(entries) as unknown;
+}
+
+const NS_PER_MS = 1_000_000n;
+
+function cut(timeNs: string): string {
+  const time = BigInt(timeNs);
+  return String(time < 0n ? 0n : time - (time % NS_PER_MS));
+}
 
 /** The reason why this difference is none, if there is one. */
 export function toleratedBecause(

@@ -29,7 +29,8 @@ export function wordsOf({ channel, passthrough, trust }: Settings): string[] {
   return [
     "--channel",
     channel,
-    ...(channel === "native" ? [] : ["--passthrough", passthrough ? "on" : "off"]),
+    // Alone with the folder: what others may do with what is made is another matter (SEMANTICS, Who makes a file).
+    ...(channel === "native" ? ["--no-allow-other"] : ["--passthrough", passthrough ? "on" : "off"]),
     ...(trust === "sole-writer" ? ["--sole-writer"] : ["--freshness", trust]),
   ];
 }

@@ -18,6 +18,14 @@ behaviour("an empty file is an object of no bytes", async ({ t, shell, object })
   t.is(await object("also-empty"), "");
 });
 
+behaviour(
+  "a file made by opening it for reading, as flock does, is in the bucket when it is closed",
+  async ({ t, python, object }) => {
+    await python('os.close(os.open("locked", os.O_RDONLY | os.O_CREAT, 0o644))');
+    t.is(await object("locked"), "");
+  },
+);
+
 behaviour("fsync puts into the bucket what was written so far", async ({ t, python, object }) => {
   await python(`
 fd = os.open("log", os.O_CREAT|os.O_WRONLY); os.write(fd, b"one"); os.fsync(fd); os._exit(0) if os.fork() == 0 else os.wait()

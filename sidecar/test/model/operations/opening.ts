@@ -53,8 +53,9 @@ const close = operation("close", 12, index, async (run, number) => {
   if (handle === undefined) return;
   run.dropHandle(handle);
   await run.both(handle.who, { call: "close", slot: handle.slot });
-  if (!handle.writable || isEmptyAndOpen(run, handle.inode)) return;
-  await run.requireSaved(handle.inode);
+  // A reader's close saves only what nobody else will.
+  const saves = handle.writable ? !isEmptyAndOpen(run, handle.inode) : !run.isOpen(handle.inode);
+  if (saves) await run.requireSaved(handle.inode);
 });
 
 /** Closing an empty file that is open elsewhere uploads nothing: another close comes. */
