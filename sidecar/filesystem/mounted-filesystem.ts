@@ -212,8 +212,9 @@ export class MountedFileSystem implements FileSystem {
     handle: HandleId,
     offset: number,
     data: Buffer,
+    fromMapping = false,
   ): Promise<number> {
-    return this.#parts.data.write(this.#parts.openFiles.get(handle), offset, data);
+    return this.#parts.data.write(this.#parts.openFiles.get(handle), offset, data, fromMapping);
   }
 
   async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {

@@ -11,17 +11,7 @@ interface Tolerated {
 
 const isNative = (settings: Settings): boolean => settings.channel === "native";
 
-const TOLERATED: readonly Tolerated[] = [
-  {
-    reason: "libfuse 2 knows no flags of rename (SEMANTICS, Calls that are not there)",
-    applies: ({ flag }, onMount, _, settings) =>
-      isNative(settings) && flag === "no-replace" && isRefusal(onMount, "EINVAL"),
-  },
-];
-
-function isRefusal(answer: Answer, errno: string): boolean {
-  return "errno" in answer && answer.errno === errno;
-}
+const TOLERATED: readonly Tolerated[] = [];
 
 /** What the mount must answer where a plain folder answers this. */
 export function expectedOf(onPlain: Answer, settings: Settings): Answer {

@@ -132,6 +132,16 @@ g = open("big","rb"); g.read(1); os.unlink("big"); print(os.path.exists("big"), 
   },
 );
 
+behaviour(
+  "what a mapping changes stays in its place, also of a file that is open for appending",
+  async ({ t, python, object }) => {
+    await python(`import mmap
+f = os.open("log", os.O_RDWR | os.O_CREAT | os.O_APPEND); os.write(f, b"one two")
+m = mmap.mmap(f, 0); m[:3] = b"ONE"; m.flush(); m.close(); os.write(f, b" three"); os.close(f)`);
+    t.is(await object("log"), "ONE two three");
+  },
+);
+
 behaviour("a mapping reads and writes the file", async ({ t, setting, python, object }) => {
   const seen = await python(`
 import errno, mmap

@@ -16,7 +16,9 @@ const rename = operation(
     to: anyPath,
     flag: fc.constantFrom("replace", "replace", "replace", "no-replace"),
   }),
-  async (run, { who, path, to, flag }) => {
+  async (run, { who, path, to, flag: drawn }) => {
+    // libfuse 2 knows no flags of rename (SEMANTICS, Calls that are not there).
+    const flag = run.world.settings.channel === "native" ? "replace" : drawn;
     await run.both(who, { call: "rename", path: run.path(path), to: run.path(to), flag });
   },
 );
