@@ -42,12 +42,12 @@ export class OpenFiles {
 
   /** Opens a file whose version has been confirmed. `created`: it was made for this handle. */
   open(node: FileNode, flags: number, created = false): Promise<OpenedFile> {
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const writable = mayChange(flags);
     if (writable) this.refuseIfReadOnly();
     return node.openings.run(async () => {
       try {
         if (node.opened.size === 0 && !created) node.writtenWhole = false;
-        if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
+        if ((flags & O_TRUNC) !== 0 && !created) await this.empty(node);
         await this.#prepare(node, writable);
         return this.#admit(node, flags);
       } catch (error) {
@@ -198,7 +198,7 @@ export class OpenFiles {
   #admit(node: FileNode, flags: number): OpenedFile {
     const copy = node.copy;
     if (copy === undefined) throw new FileSystemError("EIO", "no copy");
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const writable = mayChange(flags);
     const append = (flags & O_APPEND) !== 0;
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
     node.access ??= this.#chooseAccess(node, flags);
@@ -224,7 +224,7 @@ export class OpenFiles {
     if (copy === undefined || !copy.whole) return "daemon";
     // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
     if ((flags & O_DSYNC) !== 0) return "daemon";
-    if ((flags & O_ACCMODE) === O_RDONLY && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
+    if (!mayChange(flags) && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";
     node.seenModifiedNs = copy.observe().modifiedNs;
@@ -244,4 +244,9 @@ export class OpenFiles {
     node.contentSerial += 1;
     if (node.copy !== undefined) node.seenModifiedNs = node.copy.observe().modifiedNs;
   }
+}
+
+/** On Linux O_TRUNC truncates even what is opened for reading only; the kernel has checked that the caller may write. */
+function mayChange(flags: number): boolean {
+  return (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
 }

@@ -26,6 +26,15 @@ behaviour(
   },
 );
 
+behaviour(
+  "O_TRUNC empties a file that is opened for reading only, as on Linux",
+  async ({ t, python, object }) => {
+    await python(`open("f", "w").write("bytes")
+f = os.open("f", os.O_RDONLY | os.O_TRUNC); print(os.fstat(f).st_size); os.close(f)`);
+    t.is(await object("f"), "");
+  },
+);
+
 behaviour("fsync puts into the bucket what was written so far", async ({ t, python, object }) => {
   await python(`
 fd = os.open("log", os.O_CREAT|os.O_WRONLY); os.write(fd, b"one"); os.fsync(fd); os._exit(0) if os.fork() == 0 else os.wait()

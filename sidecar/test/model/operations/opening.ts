@@ -26,7 +26,8 @@ const open = operation(
     const wanted = [access, ...create, ...(plain ? [] : others)];
     const answer = await run.both(who, { call: "open", slot, path: name, flags: wanted, mode });
     if ("errno" in answer) return;
-    run.noteHandle(slot, who, access !== "O_RDONLY", run.inodeOf(name));
+    const writable = access !== "O_RDONLY" || wanted.includes("O_TRUNC");
+    run.noteHandle(slot, who, writable, run.inodeOf(name));
   },
 );
 
