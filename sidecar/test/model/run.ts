@@ -44,6 +44,8 @@ export class Run {
   readonly script: string[] = [];
   readonly beganMs = performance.now();
   calls = 0;
+  /** Set where folders may show older times than they had (SEMANTICS, "Times of folders"). */
+  folderTimesLost = false;
   /** Until then attributes that were set here may hide what somebody else does to the file (SEMANTICS, "Changes made elsewhere"). */
   attributesUntilMs = 0;
   #nextSlot = 1;
@@ -111,7 +113,7 @@ export class Run {
     this.script[line] += ` → ${describeAnswer(onPlain)}`;
     if (GATHERED.has(call.call)) this.attributesUntilMs = performance.now() + GATHERING_MS;
     if (isDeepStrictEqual(onMount, onPlain)) return onPlain;
-    const reason = toleratedBecause(call, onMount, onPlain, this.world.settings);
+    const reason = toleratedBecause(onMount, onPlain, this);
     if (reason !== undefined) return onPlain;
     throw new Difference(describeDifference(onMount, onPlain));
   }

@@ -1,21 +1,34 @@
 // Every way in which the mount may answer otherwise than a plain folder, with the reason. What is not here is a failure.
 
-import type { Answer, Call } from "./clients.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { Answer } from "./clients.ts";
+import type { Run } from "./run.ts";
 import type { Settings } from "./world.ts";
 
 interface Tolerated {
   /** Where a user can read of it, or why there is nothing to read. */
   readonly reason: string;
-  readonly applies: (call: Call, onMount: Answer, onPlain: Answer, settings: Settings) => boolean;
+  readonly applies: (onMount: Answer, onPlain: Answer, run: Run) => boolean;
 }
 
-const isNative = (settings: Settings): boolean => settings.channel === "native";
+const TOLERATED: readonly Tolerated[] = [
+  {
+    reason: "what moves a folder's time is not stored with it (SEMANTICS, Times of folders)",
+    applies: (onMount, onPlain, { folderTimesLost }) =>
+      folderTimesLost && isDeepStrictEqual(withoutFolderTimes(onMount), withoutFolderTimes(onPlain)),
+  },
+];
 
-const TOLERATED: readonly Tolerated[] = [];
+function withoutFolderTimes(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const isFolder = "kind" in value && value.kind === "folder";
+  const entries = Object.entries(value).filter(([key]) => !(isFolder && key === "modified"));
+  return Object.fromEntries(entries.map(([key, each]) => [key, withoutFolderTimes(each)]));
+}
 
 /** What the mount must answer where a plain folder answers this. */
 export function expectedOf(onPlain: Answer, settings: Settings): Answer {
-  if (!isNative(settings) || "errno" in onPlain) return onPlain;
+  if (settings.channel !== "native" || "errno" in onPlain) return onPlain;
   return { value: withoutFinerTimes(onPlain.value) };
 }
 
@@ -37,11 +50,6 @@ function cut(timeNs: string): string {
 }
 
 /** The reason why this difference is none, if there is one. */
-export function toleratedBecause(
-  call: Call,
-  onMount: Answer,
-  onPlain: Answer,
-  settings: Settings,
-): string | undefined {
-  return TOLERATED.find(({ applies }) => applies(call, onMount, onPlain, settings))?.reason;
+export function toleratedBecause(onMount: Answer, onPlain: Answer, run: Run): string | undefined {
+  return TOLERATED.find(({ applies }) => applies(onMount, onPlain, run))?.reason;
 }

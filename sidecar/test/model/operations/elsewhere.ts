@@ -26,6 +26,7 @@ const MARGIN_MS = 50;
 async function untilVisible(run: Run): Promise<void> {
   const trusted = run.world.settings.trust === "60s" ? (performance.now() - run.beganMs) / 10 : 0;
   const gathered = run.attributesUntilMs - performance.now();
+  run.folderTimesLost = true;
   await delay(Math.max(trusted, SAME_CALL_MS, gathered) + MARGIN_MS);
 }
 
@@ -78,6 +79,8 @@ const remove = operation("delete elsewhere", 3, index, async (run, number) => {
   const files = run.everything().filter(({ status }) => !status.isDirectory() && !run.isOpen(status.ino));
   const found = files[number % files.length];
   if (found === undefined) return;
+  // What was set of a folder that has no object makes it one, a second later.
+  if (run.implied.size > 0) await delay(run.attributesUntilMs - performance.now());
   run.note(`elsewhere: delete ${JSON.stringify(found.path)}`);
   await run.world.server.remove(`${run.top}/${found.path}`);
   unlinkSync(path.join(run.plain, found.path));

@@ -24,6 +24,7 @@ const remount = operation(
     const settings = changed(run, passthrough, trust);
     run.note(`stop and mount again, ${JSON.stringify(settings)}, state ${state}`);
     const code = await run.world.remount(settings, state);
+    run.folderTimesLost = true;
     if (code !== 0) throw new Difference(`stopping ended with ${code}`);
     await run.compareTrees();
   },
@@ -35,6 +36,7 @@ const crash = operation("crash", 0.3, fc.record({ passthrough, trust }), async (
   run.note(`kill the mount's processes and mount again, ${JSON.stringify(settings)}`);
   await run.world.mount.kill();
   await run.world.start(settings);
+  run.folderTimesLost = true;
   await run.compareTrees();
 });
 
