@@ -65,6 +65,10 @@ const containerPackages = [
     present: program("/usr/bin/shellcheck", "/usr/local/bin/shellcheck"),
   },
 ];
+const modelPackages = [
+  { name: "python3", why: "the programs that use the mount", present: program("/usr/bin/python3") },
+  testPackages[0],
+];
 const benchPackages = [
   webPackages.find(({ name }) => name === "nginx-light"),
   { name: "wrk", why: "asks nginx for files as fast as it answers", present: program("/usr/bin/wrk") },
@@ -87,12 +91,13 @@ const servicesOf = {
 const packagesFor = {
   demo: webPackages,
   test: [...webPackages, ...testPackages, ...deployPackages],
+  "test:model": modelPackages,
   "test:deploy": deployPackages,
   "test:container": [...webPackages, ...testPackages, ...containerPackages],
   bench: benchPackages,
 };
 
-/** Makes the machine ready for `demo`, `test`, `test:deploy`, `test:container` or `bench`, or throws a SetupError. */
+/** Makes the machine ready for one of the commands of `packagesFor`, or throws a SetupError. */
 export function setUp(command) {
   requireMachine();
   installNpmPackages();

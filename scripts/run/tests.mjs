@@ -31,6 +31,12 @@ export async function runDeployTests(args) {
   return runWithoutArguments([deploySuite], args);
 }
 
+/** Random operations on a mount and a plain folder; `args` as in sidecar/test/model/arguments.ts. Resolves as `runTests`. */
+export async function runModelTests(args) {
+  const run = () => runAva(ava, ["--config", "sidecar/test/model.config.js", "--", ...args]);
+  return runSuites([{ title: "Random operations", run }]);
+}
+
 /** The images, really built and run; `args` are test files, all if there are none. Resolves as `runTests`. */
 export async function runContainerTests(args) {
   const run = () => runAva(join("scripts", "container", "run.ts"), args);

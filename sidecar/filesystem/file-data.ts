@@ -43,12 +43,13 @@ export class FileData {
     }
   }
 
-  async write(handle: OpenFile, offset: number, data: Buffer): Promise<number> {
+  /** Of a handle that appends only what a mapping changed is written where it says: the kernel takes any handle for that. */
+  async write(handle: OpenFile, offset: number, data: Buffer, fromMapping: boolean): Promise<number> {
     const { node, writable, append } = handle;
     const { copy } = node;
     if (!writable || copy === undefined) throw new FileSystemError("EBADF", "not open for writing");
     const size = copy.observe().size;
-    const start = append ? size : offset;
+    const start = append && !fromMapping ? size : offset;
     if (start > size && !copy.whole) await copy.truncate(start);
     await copy.write(start, data);
     const now = this.#context.wallNs();

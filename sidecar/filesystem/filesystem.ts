@@ -162,8 +162,18 @@ export interface FileSystem {
     flags: number,
   ): Promise<{ entry: Entry; opened: OpenedFile }>;
   read(caller: Caller, inode: InodeId, handle: HandleId, offset: number, length: number): Promise<Buffer>;
-  /** `data` is only valid until the promise settles. */
-  write(caller: Caller, inode: InodeId, handle: HandleId, offset: number, data: Buffer): Promise<number>;
+  /**
+   * `data` is only valid until the promise settles. `fromMapping`: stored through a mapping and sent by any of the
+   * file's handles, so its place is `offset` even if that handle appends.
+   */
+  write(
+    caller: Caller,
+    inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    data: Buffer,
+    fromMapping?: boolean,
+  ): Promise<number>;
   flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void>;
   fsync(caller: Caller, inode: InodeId, handle: HandleId, dataOnly: boolean): Promise<void>;
   release(inode: InodeId, handle: HandleId): Promise<void>;

@@ -18,7 +18,7 @@ import type {
   SetAttributes,
 } from "./filesystem.ts";
 import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
-import { isDirectory, isFile } from "./nodes.ts";
+import { isDirectory, isFile, type FileNode } from "./nodes.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
@@ -214,8 +214,9 @@ export class MountedFileSystem implements FileSystem {
     handle: HandleId,
     offset: number,
     data: Buffer,
+    fromMapping = false,
   ): Promise<number> {
-    return this.#parts.data.write(this.#parts.openFiles.get(handle), offset, data);
+    return this.#parts.data.write(this.#parts.openFiles.get(handle), offset, data, fromMapping);
   }
 
   async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
@@ -226,7 +227,7 @@ export class MountedFileSystem implements FileSystem {
 
   async fsync(_caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
     const { node, writable } = this.#parts.openFiles.get(handle);
-    if (!writable && !node.patchOwed) return;
+    if (!writable && !node.patchOwed && !isYetToBeMade(node)) return;
     try {
       await this.#parts.saver.save(node);
     } finally {
@@ -336,6 +337,11 @@ export class MountedFileSystem implements FileSystem {
   #now(): number {
     return this.#context.monotonicMs();
   }
+}
+
+/** Made here, not in the bucket, and nobody is writing: no other close will bring it there (RULES 10: nor after a failure). */
+function isYetToBeMade(node: FileNode): boolean {
+  return node.version === undefined && node.writers === 0 && node.saveError === undefined;
 }
 
 function ownerOf({ uid, gid }: Caller, mode: number, umask: number): OwnerAndMode {

@@ -42,12 +42,12 @@ export class OpenFiles {
 
   /** Opens a file whose version has been confirmed. `created`: it was made for this handle. */
   open(node: FileNode, flags: number, created = false): Promise<OpenedFile> {
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const writable = mayChange(flags);
     if (writable) this.refuseIfReadOnly();
     return node.openings.run(async () => {
       try {
         if (node.opened.size === 0 && !created) node.writtenWhole = false;
-        if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
+        if ((flags & O_TRUNC) !== 0 && !created) await this.empty(node);
         await this.#prepare(node, flags);
         return this.#admit(node, flags);
       } catch (error) {
@@ -186,7 +186,7 @@ export class OpenFiles {
     if (appends) await takeFromKernel(this.#context, node);
     if (copy !== undefined && !copy.whole && fetcher !== undefined && !appends)
       await this.beginFetch(fetcher, copy.versionEnd);
-    if ((flags & O_ACCMODE) !== O_RDONLY) await this.allowWrites(node);
+    if (mayChange(flags)) await this.allowWrites(node);
   }
 
   /** A version that is gone must show now, while the kernel can still look for the newer one, not at the first read. */
@@ -200,10 +200,11 @@ export class OpenFiles {
   #admit(node: FileNode, flags: number): OpenedFile {
     const copy = node.copy;
     if (copy === undefined) throw new FileSystemError("EIO", "no copy");
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const writable = mayChange(flags);
     const append = (flags & O_APPEND) !== 0;
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
     node.access ??= this.#chooseAccess(node, flags);
+    const noFlush = !writable && node.version !== undefined; // closing a file that was just made makes its object
     const id = this.#nextHandle++ as HandleId;
     const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
     this.#handles.set(id, handle);
@@ -214,11 +215,11 @@ export class OpenFiles {
         copy.mayBeMapped = true;
         copy.changedUnseen = true;
       }
-      return { handle: id, access: { by: "kernel", backing: node.backing }, noFlush: !writable };
+      return { handle: id, access: { by: "kernel", backing: node.backing }, noFlush };
     }
     const keepCache = node.pagesSerial === node.contentSerial;
     node.pagesSerial = node.contentSerial;
-    return { handle: id, access: { by: "daemon", keepCache }, noFlush: !writable };
+    return { handle: id, access: { by: "daemon", keepCache }, noFlush };
   }
 
   #chooseAccess(node: FileNode, flags: number): "kernel" | "daemon" {
@@ -226,7 +227,7 @@ export class OpenFiles {
     if (copy === undefined || !copy.whole) return "daemon";
     // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
     if ((flags & O_DSYNC) !== 0 || isAppendToLarge(node, flags)) return "daemon";
-    if ((flags & O_ACCMODE) === O_RDONLY && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
+    if (!mayChange(flags) && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";
     node.seenModifiedNs = copy.observe().modifiedNs;
@@ -246,4 +247,9 @@ export class OpenFiles {
     node.contentSerial += 1;
     if (node.copy !== undefined) node.seenModifiedNs = node.copy.observe().modifiedNs;
   }
+}
+
+/** On Linux O_TRUNC truncates even what is opened for reading only; the kernel has checked that the caller may write. */
+function mayChange(flags: number): boolean {
+  return (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
 }

@@ -166,7 +166,11 @@ test("the requests on open files", (t) => {
     size: 131072,
   });
   const write = decode.decodeWrite(request(position, "03000000", rest, "616263 ff"));
-  t.deepEqual([write.handle, write.offset, write.data.toString()], [9 as HandleId, 2 ** 32, "abc"]);
+  t.deepEqual(
+    [write.handle, write.offset, write.data.toString(), write.fromMapping],
+    [9 as HandleId, 2 ** 32, "abc", false],
+  );
+  t.true(decode.decodeWrite(request(position, "03000000", "01000000", rest, "616263 ff")).fromMapping);
   t.deepEqual(decode.decodeFsync(request("0900000000000000 01000000 00000000")), {
     handle: 9 as HandleId,
     flags: 1,

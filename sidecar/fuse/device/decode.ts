@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 
 import type { HandleId, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
-import { FATTR, GETATTR_FH, IN_HEADER_SIZE, WRITE_IN_SIZE } from "./protocol.ts";
+import { FATTR, GETATTR_FH, IN_HEADER_SIZE, WRITE_CACHE, WRITE_IN_SIZE } from "./protocol.ts";
 
 const BODY = IN_HEADER_SIZE;
 
@@ -224,13 +224,19 @@ export function decodeRead(bytes: Buffer): ReadRequest {
 }
 
 /** fuse_write_in. `data` is a view of `bytes`. */
-export function decodeWrite(bytes: Buffer): { handle: HandleId; offset: number; data: Buffer } {
+export function decodeWrite(bytes: Buffer): {
+  handle: HandleId;
+  offset: number;
+  data: Buffer;
+  fromMapping: boolean;
+} {
   const size = bytes.readUInt32LE(BODY + 16);
   const start = BODY + WRITE_IN_SIZE;
   return {
     handle: decodeHandle(bytes),
     offset: readU64(bytes, BODY + 8),
     data: bytes.subarray(start, start + size),
+    fromMapping: (bytes.readUInt32LE(BODY + 20) & WRITE_CACHE) !== 0,
   };
 }
 

@@ -67,9 +67,11 @@ export function fileOperations(log: Log) {
     },
 
     WRITE: async (fileSystem, call, bytes) => {
-      const { handle, offset, data } = decode.decodeWrite(bytes);
+      const { handle, offset, data, fromMapping } = decode.decodeWrite(bytes);
       return {
-        body: encode.encodeWritten(await fileSystem.write(call, call.inode, handle, offset, data)),
+        body: encode.encodeWritten(
+          await fileSystem.write(call, call.inode, handle, offset, data, fromMapping),
+        ),
       };
     },
 

@@ -139,6 +139,8 @@ export const FATTR = {
 } as const;
 
 export const GETATTR_FH = 1 << 0;
+/** In fuse_write_in: pages that were stored to through a mapping, by whichever handle the kernel found. */
+export const WRITE_CACHE = 1 << 0;
 export const FSYNC_FDATASYNC = 1 << 0;
 /** Flags of rename(2). */
 export const RENAME_NOREPLACE = 1;

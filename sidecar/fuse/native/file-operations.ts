@@ -80,7 +80,7 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
     },
 
     write: async (
-      _thread,
+      thread,
       _path: string,
       number: number,
       data: Buffer,
@@ -91,7 +91,9 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
       const opened = handles.get(number);
       opened.untouched = false;
       const { inode, handle } = opened;
-      return transferred(await fileSystem.write(caller, inode, handle, wide(low, high), data), data);
+      const offset = wide(low, high);
+      const written = await fileSystem.write(caller, inode, handle, offset, data, thread.isFromMapping());
+      return transferred(written, data);
     },
 
     ftruncate: async (_thread, _path: string, number: number, low: number, high: number) => {

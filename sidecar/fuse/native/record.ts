@@ -21,6 +21,7 @@ const MODIFY_TIME_AT = 112;
 
 // struct fuse_file_info of libfuse 2.9: int flags; unsigned long fh_old; int writepage; unsigned direct_io : 1, …
 const FLAGS_AT = 0n;
+const WRITE_PAGE_AT = 16n;
 const ANSWER_BITS_AT = 20n;
 const DIRECT_IO = 1;
 
@@ -49,6 +50,11 @@ export class ThreadRecord {
   /** As of open(2), for open and create. */
   openFlags(): number {
     return readUint32(this.#fileInfo() + FLAGS_AT);
+  }
+
+  /** For write: whether it is what a mapping changed, sent by any of the file's handles. */
+  isFromMapping(): boolean {
+    return readUint32(this.#fileInfo() + WRITE_PAGE_AT) !== 0;
   }
 
   /** Answers open or create so that the kernel asks us for each read instead of its page cache. */

@@ -18,6 +18,23 @@ behaviour("an empty file is an object of no bytes", async ({ t, shell, object })
   t.is(await object("also-empty"), "");
 });
 
+behaviour(
+  "a file made by opening it for reading, as flock does, is in the bucket when it is closed",
+  async ({ t, python, object }) => {
+    await python('os.close(os.open("locked", os.O_RDONLY | os.O_CREAT, 0o644))');
+    t.is(await object("locked"), "");
+  },
+);
+
+behaviour(
+  "O_TRUNC empties a file that is opened for reading only, as on Linux",
+  async ({ t, python, object }) => {
+    await python(`open("f", "w").write("bytes")
+f = os.open("f", os.O_RDONLY | os.O_TRUNC); print(os.fstat(f).st_size); os.close(f)`);
+    t.is(await object("f"), "");
+  },
+);
+
 behaviour("fsync puts into the bucket what was written so far", async ({ t, python, object }) => {
   await python(`
 fd = os.open("log", os.O_CREAT|os.O_WRONLY); os.write(fd, b"one"); os.fsync(fd); os._exit(0) if os.fork() == 0 else os.wait()
@@ -121,6 +138,16 @@ g = open("big","rb"); g.read(1); os.unlink("big"); print(os.path.exists("big"), 
     t.is(seen, `b'abcdef'\nFalse ${(3 << 20) - 1}\n`);
     await delay(500);
     t.deepEqual(await objects(), []);
+  },
+);
+
+behaviour(
+  "what a mapping changes stays in its place, also of a file that is open for appending",
+  async ({ t, python, object }) => {
+    await python(`import mmap
+f = os.open("log", os.O_RDWR | os.O_CREAT | os.O_APPEND); os.write(f, b"one two")
+m = mmap.mmap(f, 0); m[:3] = b"ONE"; m.flush(); m.close(); os.write(f, b" three"); os.close(f)`);
+    t.is(await object("log"), "ONE two three");
   },
 );
 
