@@ -15,6 +15,8 @@ import type { SealedCopy } from "./serve/witness.ts";
 import { orStale } from "./stale.ts";
 
 const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
+/** The kernel adds it when exec opens a file (__FMODE_EXEC in linux/fs.h); programs cannot. */
+const OPENED_BY_EXEC = 0o40;
 
 /** Objects up to here are fetched inside open: one request either way. */
 const FETCH_IN_OPEN_BYTES = 1 << 20;
@@ -42,12 +44,15 @@ export class OpenFiles {
 
   /** Opens a file whose version has been confirmed. `created`: it was made for this handle. */
   open(node: FileNode, flags: number, created = false): Promise<OpenedFile> {
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const writable = changesBytes(flags);
     if (writable) this.refuseIfReadOnly();
     return node.openings.run(async () => {
       try {
         if (node.opened.size === 0 && !created) node.writtenWhole = false;
-        if (writable && (flags & O_TRUNC) !== 0 && !created) await this.empty(node);
+        if ((flags & O_TRUNC) !== 0 && !created) {
+          refuseIfRunning(node, flags);
+          await this.empty(node);
+        }
         await this.#prepare(node, writable);
         return this.#admit(node, flags);
       } catch (error) {
@@ -198,12 +203,13 @@ export class OpenFiles {
   #admit(node: FileNode, flags: number): OpenedFile {
     const copy = node.copy;
     if (copy === undefined) throw new FileSystemError("EIO", "no copy");
-    const writable = (flags & O_ACCMODE) !== O_RDONLY;
+    const writable = changesBytes(flags);
     const append = (flags & O_APPEND) !== 0;
+    const running = (flags & OPENED_BY_EXEC) !== 0;
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
     node.access ??= this.#chooseAccess(node, flags);
     const id = this.#nextHandle++ as HandleId;
-    const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
+    const handle: OpenFile = { id, node, writable, append, running, position: new ReaderPosition() };
     this.#handles.set(id, handle);
     node.addHandle(handle);
     if (node.access === "kernel" && node.backing !== undefined) {
@@ -223,7 +229,7 @@ export class OpenFiles {
     if (copy === undefined || !copy.whole) return "daemon";
     // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
     if ((flags & O_DSYNC) !== 0) return "daemon";
-    if ((flags & O_ACCMODE) === O_RDONLY && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
+    if (!changesBytes(flags) && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";
     node.seenModifiedNs = copy.observe().modifiedNs;
@@ -243,4 +249,19 @@ export class OpenFiles {
     node.contentSerial += 1;
     if (node.copy !== undefined) node.seenModifiedNs = node.copy.observe().modifiedNs;
   }
+}
+
+/** Whoever empties a file changes it, also if it is opened for reading only. */
+function changesBytes(flags: number): boolean {
+  return (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
+}
+
+/**
+ * The kernel refuses writers of a program that runs before it asks us, but those who would empty it by an open for
+ * reading only after that, when it is too late.
+ */
+function refuseIfRunning(node: FileNode, flags: number): void {
+  if ((flags & O_ACCMODE) !== O_RDONLY) return;
+  for (const { running } of node.opened)
+    if (running) throw new FileSystemError("ETXTBSY", "the program runs");
 }
