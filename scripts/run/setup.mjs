@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runQuietly, SetupError } from "./quietly.mjs";
+import { cargoPackage, findCargo } from "./suite-tools.mjs";
 
 export const projectDirectory = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -65,6 +66,14 @@ const containerPackages = [
     present: program("/usr/bin/shellcheck", "/usr/local/bin/shellcheck"),
   },
 ];
+// What the public suites and the larger programs of test:suites need, beside what the tests have.
+const suitePackages = [
+  {
+    name: cargoPackage(),
+    why: "builds the public file system suites pjdfstest and fsx",
+    present: () => findCargo() !== undefined,
+  },
+];
 const benchPackages = [
   webPackages.find(({ name }) => name === "nginx-light"),
   { name: "wrk", why: "asks nginx for files as fast as it answers", present: program("/usr/bin/wrk") },
@@ -89,10 +98,11 @@ const packagesFor = {
   test: [...webPackages, ...testPackages, ...deployPackages],
   "test:deploy": deployPackages,
   "test:container": [...webPackages, ...testPackages, ...containerPackages],
+  "test:suites": [...testPackages, ...suitePackages],
   bench: benchPackages,
 };
 
-/** Makes the machine ready for `demo`, `test`, `test:deploy`, `test:container` or `bench`, or throws a SetupError. */
+/** Makes the machine ready for one of the commands above, or throws a SetupError. */
 export function setUp(command) {
   requireMachine();
   installNpmPackages();
