@@ -1,12 +1,13 @@
-// `npm run demo`, `npm test`, `npm run test:model`, `npm run test:container` and `npm run bench` start here. Plain JavaScript for any
-// Node from 20 on, with nothing installed: it sees to it that everything needed is there and hands over to the Node of the project.
+// `npm run demo`, `npm test`, `npm run test:container`, `npm run test:suites` and others start here. Plain JavaScript for
+// any Node from 20 on, with nothing installed: it sees to it that everything needed is there and hands over to the Node
+// of the project.
 
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { runToEnd } from "./run/child.mjs";
 import { SetupError } from "./run/quietly.mjs";
 import { projectDirectory, projectNode, setUp } from "./run/setup.mjs";
-import { runContainerTests, runDeployTests, runModelTests, runTests } from "./run/tests.mjs";
+import { runContainerTests, runDeployTests, runModelTests, runSuiteTests, runTests } from "./run/tests.mjs";
 
 const commands = {
   demo: (args) => runToEnd(projectNode, [join("scripts", "demo.ts"), ...args]),
@@ -14,6 +15,7 @@ const commands = {
   "test:model": runModelTests,
   "test:container": runContainerTests,
   "test:deploy": runDeployTests,
+  "test:suites": runSuiteTests,
   bench: (args) => runToEnd(projectNode, [join("sidecar", "bench", "run.ts"), ...args]),
 };
 

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runQuietly, SetupError } from "./quietly.mjs";
+import { cargoPackage, findCargo } from "./suite-tools.mjs";
 
 export const projectDirectory = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -69,6 +70,14 @@ const modelPackages = [
   { name: "python3", why: "the programs that use the mount", present: program("/usr/bin/python3") },
   testPackages[0],
 ];
+// What the public suites and the larger programs of test:suites need, beside what the tests have.
+const suitePackages = [
+  {
+    name: cargoPackage(),
+    why: "builds the public file system suites pjdfstest and fsx",
+    present: () => findCargo() !== undefined,
+  },
+];
 const benchPackages = [
   webPackages.find(({ name }) => name === "nginx-light"),
   { name: "wrk", why: "asks nginx for files as fast as it answers", present: program("/usr/bin/wrk") },
@@ -94,6 +103,7 @@ const packagesFor = {
   "test:model": modelPackages,
   "test:deploy": deployPackages,
   "test:container": [...webPackages, ...testPackages, ...containerPackages],
+  "test:suites": [...testPackages, ...suitePackages],
   bench: benchPackages,
 };
 

@@ -8,6 +8,7 @@ import { lines, runToEnd } from "./child.mjs";
 import { installDeployTools } from "./deploy-tools.mjs";
 import { SetupError } from "./quietly.mjs";
 import { projectDirectory, projectNode } from "./setup.mjs";
+import { installSuiteTools } from "./suite-tools.mjs";
 import { unittestReader } from "./unittest.mjs";
 
 const ava = join(projectDirectory, "node_modules", "ava", "entrypoints", "cli.mjs");
@@ -41,6 +42,13 @@ export async function runModelTests(args) {
 export async function runContainerTests(args) {
   const run = () => runAva(join("scripts", "container", "run.ts"), args);
   return runSuites([{ title: "In containers", run }]);
+}
+
+/** The public suites and larger programs, on a real mount; `args` are test files, all if there are none. */
+export async function runSuiteTests(args) {
+  const run = () =>
+    withTools(installSuiteTools, () => runAva(ava, ["--config", "sidecar/test/suites.config.js", ...args]));
+  return runSuites([{ title: "Public suites and programs", run }]);
 }
 
 async function runWithoutArguments(wanted, args) {
@@ -80,16 +88,20 @@ async function runCheck() {
   return { passed: 0, failed: status === 0 ? 0 : 1 };
 }
 
-// Its tools take minutes where they are missing, and only this suite needs them: it fails without them, and alone.
 async function runDeploySuite() {
+  return withTools(installDeployTools, () => runAva(ava, ["--config", "gce/test/deploy.config.js"]));
+}
+
+// Tools that take minutes where they are missing, and that one suite needs: it fails without them, and alone.
+async function withTools(install, run) {
   try {
-    installDeployTools(projectDirectory);
+    install(projectDirectory);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.log(error.message);
     return { passed: 0, failed: 1 };
   }
-  return runAva(ava, ["--config", "gce/test/deploy.config.js"]);
+  return run();
 }
 
 async function runUnittest() {

@@ -24,6 +24,7 @@ export type FileSystemErrorCode =
   | "ERANGE"
   | "EROFS"
   | "ESTALE"
+  | "ETXTBSY"
   | "EXDEV";
 
 /** A refusal with its reason in words. */

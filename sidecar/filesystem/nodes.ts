@@ -46,6 +46,8 @@ export interface OpenFile {
   readonly node: FileNode;
   readonly writable: boolean;
   readonly append: boolean;
+  /** Opened by exec, to run it. */
+  readonly running: boolean;
   readonly position: ReaderPosition;
 }
 

@@ -16,6 +16,8 @@ import { FETCH_IN_OPEN_BYTES, FETCH_WHOLE_BYTES, PAGE_CACHE_BYTES } from "./size
 import { orStale } from "./stale.ts";
 
 const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
+/** The kernel adds it when exec opens a file (__FMODE_EXEC in linux/fs.h); programs cannot. */
+const OPENED_BY_EXEC = 0o40;
 
 /** Only the new end of it goes up then, which takes our seeing where is written. */
 function isAppendToLarge({ size, version }: FileNode, flags: number): boolean {
@@ -47,7 +49,10 @@ export class OpenFiles {
     return node.openings.run(async () => {
       try {
         if (node.opened.size === 0 && !created) node.writtenWhole = false;
-        if ((flags & O_TRUNC) !== 0 && !created) await this.empty(node);
+        if ((flags & O_TRUNC) !== 0 && !created) {
+          refuseIfRunning(node, flags);
+          await this.empty(node);
+        }
         await this.#prepare(node, flags);
         return this.#admit(node, flags);
       } catch (error) {
@@ -202,11 +207,12 @@ export class OpenFiles {
     if (copy === undefined) throw new FileSystemError("EIO", "no copy");
     const writable = mayChange(flags);
     const append = (flags & O_APPEND) !== 0;
+    const running = (flags & OPENED_BY_EXEC) !== 0;
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
     node.access ??= this.#chooseAccess(node, flags);
     const noFlush = !writable && node.version !== undefined; // closing a file that was just made makes its object
     const id = this.#nextHandle++ as HandleId;
-    const handle: OpenFile = { id, node, writable, append, position: new ReaderPosition() };
+    const handle: OpenFile = { id, node, writable, append, running, position: new ReaderPosition() };
     this.#handles.set(id, handle);
     node.addHandle(handle);
     if (node.access === "kernel" && node.backing !== undefined) {
@@ -252,4 +258,14 @@ export class OpenFiles {
 /** On Linux O_TRUNC truncates even what is opened for reading only; the kernel has checked that the caller may write. */
 function mayChange(flags: number): boolean {
   return (flags & O_ACCMODE) !== O_RDONLY || (flags & O_TRUNC) !== 0;
+}
+
+/**
+ * The kernel refuses writers of a program that runs before it asks us, but those who would empty it by an open for
+ * reading only after that, when it is too late.
+ */
+function refuseIfRunning(node: FileNode, flags: number): void {
+  if ((flags & O_ACCMODE) !== O_RDONLY) return;
+  for (const { running } of node.opened)
+    if (running) throw new FileSystemError("ETXTBSY", "the program runs");
 }

@@ -32,6 +32,7 @@ const ofFileSystem = {
   ERANGE: errno.ERANGE,
   EROFS: errno.EROFS,
   ESTALE: errno.ESTALE,
+  ETXTBSY: errno.ETXTBSY,
   EXDEV: errno.EXDEV,
 } as const satisfies Record<FileSystemErrorCode, number>;
 

@@ -128,6 +128,33 @@ for name in ("new","there"):
   t.is(said, "EEXIST\nEEXIST\n");
 });
 
+behaviour("opening with O_TRUNC empties a file, also for reading only", async (place) => {
+  const { t, server, top, python, object } = place;
+  await server.put(`${top}/small`, "old bytes");
+  await server.put(`${top}/large`, Buffer.alloc(70 << 20, "y"));
+  const said = await python(`
+for name in ("small", "large"):
+    f = os.open(name, os.O_RDONLY|os.O_TRUNC); print(os.fstat(f).st_size, os.read(f, 10)); os.close(f); print(os.path.getsize(name))`);
+  t.is(said, "0 b''\n0\n0 b''\n0\n");
+  t.is(await object("small"), "");
+  t.is(await object("large"), "");
+});
+
+behaviour("a program that runs cannot be written to or emptied", async ({ t, python, object }) => {
+  const said = await python(`
+import errno, subprocess, shutil
+shutil.copy("/bin/sleep", "program"); size = os.path.getsize("program")
+running = subprocess.Popen(["./program", "60"])
+for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY|os.O_TRUNC, os.O_RDONLY|os.O_TRUNC):
+    try: os.open("program", flags); print("opened")
+    except OSError as e: print(errno.errorcode[e.errno])
+try: os.truncate("program", 0)
+except OSError as e: print(errno.errorcode[e.errno])
+print(running.poll(), os.path.getsize("program") == size); running.kill(); running.wait()`);
+  t.is(said, `${"ETXTBSY\n".repeat(5)}None True\n`);
+  t.true(((await object("program")) ?? "").length > 0);
+});
+
 behaviour(
   "an unlinked file can be read and written by those who have it open, and leaves nothing behind",
   async ({ t, server, top, python, objects }) => {
