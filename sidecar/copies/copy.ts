@@ -145,11 +145,18 @@ export class Copy {
 
   /** A program's write, served by us. */
   write(offset: number, data: Buffer): Promise<void> {
+    return this.overwrite(async () => {
+      await this.#store(offset, data);
+      return { start: offset, end: offset + data.length };
+    });
+  }
+
+  /** A program's change by whatever means. `work` answers the range whose bytes are now those the program wants. */
+  overwrite(work: (descriptor: number) => Promise<ByteRange>): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
-      await this.#store(offset, data);
+      const range = await this.#call(work);
       if (this.present === undefined) return;
-      const range = { start: offset, end: offset + data.length };
       this.present.add(range);
       (this.#written ??= new Extents()).add(range);
       this.#noteIfWhole();

@@ -45,13 +45,19 @@ export function attributesOf(node: Node): Attributes {
     uid,
     gid,
     size,
-    blocks: Math.ceil(size / STAT_BLOCK_BYTES),
+    blocks: Math.ceil(bytesTaken(node, size) / STAT_BLOCK_BYTES),
     linkCount: node.parent === undefined && id !== 1 ? 0 : isDirectory(node) ? 2 : 1,
     accessTimeNs,
     modifyTimeNs,
     changeTimeNs,
     deviceNumber: "deviceNumber" in node ? node.deviceNumber : 0,
   };
+}
+
+/** An object has no holes. A complete copy may have, for as long as it is what programs have open. */
+function bytesTaken(node: Node, size: number): number {
+  const copy = isFile(node) && node.opened.size > 0 ? node.copy : undefined;
+  return copy?.whole === true ? copy.observe().allocatedBytes : size;
 }
 
 function sizeOf(node: Node): number {

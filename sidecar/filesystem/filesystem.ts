@@ -74,6 +74,14 @@ export interface SetAttributes {
   readonly modifyTimeNs?: bigint | "now";
 }
 
+/** What becomes of a range of an open file, fallocate(2). */
+export interface SpaceChange {
+  /** Space is reserved for it (its bytes stay), it becomes zeros, or it becomes zeros that take no space. */
+  readonly kind: "reserve" | "zero" | "hole";
+  /** A range beyond the end does not make the file longer. Always so for a hole. */
+  readonly keepSize: boolean;
+}
+
 export interface DirectoryEntry {
   readonly name: string;
   readonly inode: InodeId;
@@ -164,6 +172,15 @@ export interface FileSystem {
   read(caller: Caller, inode: InodeId, handle: HandleId, offset: number, length: number): Promise<Buffer>;
   /** `data` is only valid until the promise settles. */
   write(caller: Caller, inode: InodeId, handle: HandleId, offset: number, data: Buffer): Promise<number>;
+  /** ENOSPC if the local disk does not have the space, ENOTSUP if its file system cannot do it. */
+  changeSpace(
+    caller: Caller,
+    inode: InodeId,
+    handle: HandleId,
+    change: SpaceChange,
+    offset: number,
+    length: number,
+  ): Promise<void>;
   flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void>;
   fsync(caller: Caller, inode: InodeId, handle: HandleId, dataOnly: boolean): Promise<void>;
   release(inode: InodeId, handle: HandleId): Promise<void>;

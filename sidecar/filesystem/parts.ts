@@ -14,6 +14,7 @@ import { FileRenamer } from "./rename.ts";
 import { FolderRenamer } from "./rename-folder.ts";
 import { Resting } from "./resting.ts";
 import { Saver } from "./save.ts";
+import { FileSpace } from "./space.ts";
 import { AttributeSetter } from "./set-attributes.ts";
 import { VersionTimes } from "./version-times.ts";
 
@@ -39,6 +40,7 @@ export function makeParts(context: Context) {
     contested: new Contested(context, lookup, openFiles),
     directories: new OpenDirectories(context, lookup),
     data: new FileData(context),
+    space: new FileSpace(context),
     creator: new FileCreator(context, shared),
     attributes: new AttributeSetter(context, shared),
     files: new FileRenamer(context, shared),

@@ -50,6 +50,7 @@ const SEEK_HOLE = 4;
 /** Modes of `allocate`, fallocate(2). */
 export const FALLOCATE_KEEP_SIZE = 1;
 export const FALLOCATE_PUNCH_HOLE = 2;
+export const FALLOCATE_ZERO_RANGE = 16;
 /** Flags of `syncFileRange`, sync_file_range(2). */
 export const SYNC_RANGE_WAIT_BEFORE = 1;
 export const SYNC_RANGE_WRITE = 2;

@@ -14,7 +14,8 @@ type Change =
   | "removeDirectory"
   | "rename"
   | "create"
-  | "write";
+  | "write"
+  | "changeSpace";
 
 function refuse(): Promise<never> {
   return Promise.reject(new FileSystemError("EROFS", "this folder is for reading only"));
@@ -49,6 +50,9 @@ export abstract class RefusingChanges implements Pick<FileSystem, Change> {
     return refuse();
   }
   write(): Promise<never> {
+    return refuse();
+  }
+  changeSpace(): Promise<never> {
     return refuse();
   }
 }

@@ -171,6 +171,12 @@ test("the requests on open files", (t) => {
     handle: 9 as HandleId,
     flags: 1,
   });
+  t.deepEqual(decode.decodeFallocate(request(position, "0000100000000000 03000000 00000000")), {
+    handle: 9 as HandleId,
+    offset: 2 ** 32,
+    length: 1 << 20,
+    mode: 3,
+  });
   t.is(decode.decodeInterrupt(request("0600000000000080")), 0x8000_0000_0000_0006n);
 });
 

@@ -239,6 +239,21 @@ export function decodeFsync(bytes: Buffer): { handle: HandleId; flags: number } 
   return { handle: decodeHandle(bytes), flags: bytes.readUInt32LE(BODY + 8) };
 }
 
+/** fuse_fallocate_in: mode as of fallocate(2). */
+export function decodeFallocate(bytes: Buffer): {
+  handle: HandleId;
+  offset: number;
+  length: number;
+  mode: number;
+} {
+  return {
+    handle: decodeHandle(bytes),
+    offset: readU64(bytes, BODY + 8),
+    length: readU64(bytes, BODY + 16),
+    mode: bytes.readUInt32LE(BODY + 24),
+  };
+}
+
 /** fuse_interrupt_in: the id of the request that is to be interrupted. */
 export function decodeInterrupt(bytes: Buffer): bigint {
   return bytes.readBigUInt64LE(BODY);

@@ -144,6 +144,9 @@ export const FSYNC_FDATASYNC = 1 << 0;
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
+/** Modes of fallocate(2) that the kernel passes on, <linux/falloc.h>. */
+export const FALLOC = { KEEP_SIZE: 1 << 0, PUNCH_HOLE: 1 << 1, ZERO_RANGE: 1 << 4 } as const;
+
 /** enum fuse_notify_code, carried in the `error` field of an answer whose `unique` is 0. */
 export const NOTIFY = { INVAL_INODE: 2, INVAL_ENTRY: 3, RESEND: 7, INC_EPOCH: 8 } as const;
 export const EXPIRE_ONLY = 1 << 0;
