@@ -134,7 +134,7 @@ export class Copy {
     const buffer = Buffer.allocUnsafe(length);
     let filled = 0;
     while (filled < length) {
-      const { bytesRead } = await this.#call((descriptor) =>
+      const { bytesRead } = await this.use((descriptor) =>
         readAt(descriptor, buffer, filled, length - filled, offset + filled),
       );
       if (bytesRead === 0) break;
@@ -155,7 +155,7 @@ export class Copy {
   overwrite(work: (descriptor: number) => Promise<ByteRange>): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
-      const range = await this.#call(work);
+      const range = await this.use(work);
       if (this.present === undefined) return;
       this.present.add(range);
       (this.#written ??= new Extents()).add(range);
@@ -179,7 +179,7 @@ export class Copy {
   truncate(size: number): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
-      await this.#call((descriptor) => truncateTo(descriptor, size));
+      await this.use((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
       this.#noteIfWhole();
     });
@@ -201,7 +201,7 @@ export class Copy {
 
   /** Waits until the local disk has the bytes; also write-protects mapped pages, so later stores move ctime. */
   sync(): Promise<void> {
-    return this.#call(syncFile);
+    return this.use(syncFile);
   }
 
   /** Declares the present state of the file equal to `version`. */
@@ -220,7 +220,8 @@ export class Copy {
     this.#descriptor = undefined;
   }
 
-  async #call<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
+  /** Runs `work` on the open file, which stays open meanwhile. */
+  async use<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
     const { descriptor } = this;
     this.#calls += 1;
     try {
@@ -234,7 +235,7 @@ export class Copy {
   async #store(offset: number, data: Buffer): Promise<void> {
     let stored = 0;
     while (stored < data.length) {
-      const { bytesWritten } = await this.#call((descriptor) =>
+      const { bytesWritten } = await this.use((descriptor) =>
         writeAt(descriptor, data, stored, data.length - stored, offset + stored),
       );
       stored += bytesWritten;

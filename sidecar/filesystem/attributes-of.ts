@@ -34,6 +34,12 @@ export function refreshTimes(file: FileNode): void {
   file.timeGiven = false;
 }
 
+/** As a write: we changed an open file's copy by ourselves, in whichever way the kernel gets at its bytes. */
+export function noteChange(file: FileNode, nowNs: bigint): void {
+  Object.assign(file, { modifyTimeNs: nowNs, changeTimeNs: nowNs, timeGiven: false });
+  if (file.copy !== undefined) file.seenModifiedNs = file.copy.observe().modifiedNs;
+}
+
 export function attributesOf(node: Node): Attributes {
   if (isFile(node)) refreshTimes(node);
   const size = sizeOf(node);

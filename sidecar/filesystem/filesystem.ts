@@ -82,6 +82,13 @@ export interface SpaceChange {
   readonly keepSize: boolean;
 }
 
+/** A place in an open file. */
+export interface FilePosition {
+  readonly inode: InodeId;
+  readonly handle: HandleId;
+  readonly offset: number;
+}
+
 export interface DirectoryEntry {
   readonly name: string;
   readonly inode: InodeId;
@@ -181,6 +188,8 @@ export interface FileSystem {
     offset: number,
     length: number,
   ): Promise<void>;
+  /** Copies within the mount. Answers how many bytes, which may be fewer than `length`; 0 at the end of the source. */
+  copyRange(caller: Caller, from: FilePosition, to: FilePosition, length: number): Promise<number>;
   flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void>;
   fsync(caller: Caller, inode: InodeId, handle: HandleId, dataOnly: boolean): Promise<void>;
   release(inode: InodeId, handle: HandleId): Promise<void>;

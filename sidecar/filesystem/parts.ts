@@ -2,6 +2,7 @@
 
 import { Contested } from "./contested.ts";
 import type { Context } from "./context.ts";
+import { RangeCopier } from "./copy-range.ts";
 import { FileCreator } from "./create.ts";
 import { OpenDirectories } from "./directories.ts";
 import { Explorer } from "./explore.ts";
@@ -29,6 +30,7 @@ export function makeParts(context: Context) {
   const resting = new Resting(context, saver);
   const openFiles = new OpenFiles(context, resting);
   const namespace = new Namespace(context, patcher);
+  const data = new FileData(context);
   const shared = { explorer, namespace, openFiles, resting, saver, patcher, times };
   return {
     lookup,
@@ -39,7 +41,8 @@ export function makeParts(context: Context) {
     namespace,
     contested: new Contested(context, lookup, openFiles),
     directories: new OpenDirectories(context, lookup),
-    data: new FileData(context),
+    data,
+    ranges: new RangeCopier(context, data),
     space: new FileSpace(context),
     creator: new FileCreator(context, shared),
     attributes: new AttributeSetter(context, shared),

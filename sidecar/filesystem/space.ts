@@ -1,10 +1,11 @@
 // The space of open files: fallocate. It is that of the file's local copy; the bucket only knows zeros.
 
 import { changeSpace } from "../copies/space.ts";
+import { noteChange } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { SpaceChange } from "./filesystem.ts";
-import type { FileNode, OpenFile } from "./nodes.ts";
+import type { OpenFile } from "./nodes.ts";
 
 export class FileSpace {
   readonly #context: Context;
@@ -20,10 +21,4 @@ export class FileSpace {
     await changeSpace(copy, change, { start: offset, end: offset + length });
     noteChange(node, this.#context.wallNs());
   }
-}
-
-/** We changed the bytes of an open file by ourselves, in whichever way the kernel gets at them. */
-export function noteChange(node: FileNode, nowNs: bigint): void {
-  Object.assign(node, { modifyTimeNs: nowNs, changeTimeNs: nowNs, timeGiven: false });
-  if (node.copy !== undefined) node.seenModifiedNs = node.copy.observe().modifiedNs;
 }

@@ -15,7 +15,8 @@ type Change =
   | "rename"
   | "create"
   | "write"
-  | "changeSpace";
+  | "changeSpace"
+  | "copyRange";
 
 function refuse(): Promise<never> {
   return Promise.reject(new FileSystemError("EROFS", "this folder is for reading only"));
@@ -53,6 +54,9 @@ export abstract class RefusingChanges implements Pick<FileSystem, Change> {
     return refuse();
   }
   changeSpace(): Promise<never> {
+    return refuse();
+  }
+  copyRange(): Promise<never> {
     return refuse();
   }
 }

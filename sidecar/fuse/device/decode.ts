@@ -6,7 +6,7 @@
 
 import { isUtf8 } from "node:buffer";
 
-import type { HandleId, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
+import type { FilePosition, HandleId, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
 import { FATTR, GETATTR_FH, IN_HEADER_SIZE, WRITE_IN_SIZE } from "./protocol.ts";
 
 const BODY = IN_HEADER_SIZE;
@@ -251,6 +251,25 @@ export function decodeFallocate(bytes: Buffer): {
     offset: readU64(bytes, BODY + 8),
     length: readU64(bytes, BODY + 16),
     mode: bytes.readUInt32LE(BODY + 24),
+  };
+}
+
+/** fuse_copy_file_range_in, of COPY_FILE_RANGE and COPY_FILE_RANGE_64; the header's node is the source. */
+export function decodeCopyRange(bytes: Buffer): {
+  from: Omit<FilePosition, "inode">;
+  to: FilePosition;
+  length: number;
+  flags: number;
+} {
+  return {
+    from: { handle: decodeHandle(bytes), offset: readU64(bytes, BODY + 8) },
+    to: {
+      inode: readU64(bytes, BODY + 16) as InodeId,
+      handle: decodeHandle(bytes, 24),
+      offset: readU64(bytes, BODY + 32),
+    },
+    length: readU64(bytes, BODY + 40),
+    flags: readU64(bytes, BODY + 48),
   };
 }
 

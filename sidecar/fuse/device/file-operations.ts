@@ -47,6 +47,12 @@ function spaceChange(mode: number): SpaceChange {
   throw new FileSystemError("ENOTSUP", `fallocate with mode ${mode} is not supported`);
 }
 
+async function copyRange(fileSystem: FileSystem, call: Call, bytes: Buffer): Promise<number> {
+  const { from, to, length, flags } = decode.decodeCopyRange(bytes);
+  if (flags !== 0) throw new FileSystemError("EINVAL", `copy_file_range with flags ${flags} is not known`);
+  return fileSystem.copyRange(call, { ...from, inode: call.inode }, to, length);
+}
+
 /** By opcode. `log` gets the failures that no answer can carry. */
 export function fileOperations(log: Log) {
   // The kernel tells no program how closing for good went, and RELEASE requests in flight take the places of
@@ -103,6 +109,14 @@ export function fileOperations(log: Log) {
       await fileSystem.changeSpace(call, call.inode, handle, spaceChange(mode), offset, length);
       return done();
     },
+
+    // Kernels before 6.18 know only this one, and ask for less than 4 GiB at a time.
+    COPY_FILE_RANGE: async (fileSystem, call, bytes) => ({
+      body: encode.encodeWritten(await copyRange(fileSystem, call, bytes)),
+    }),
+    COPY_FILE_RANGE_64: async (fileSystem, call, bytes) => ({
+      body: encode.encodeCopied(await copyRange(fileSystem, call, bytes)),
+    }),
 
     RELEASE: (fileSystem, call, bytes) =>
       inBackground(fileSystem.release(call.inode, decode.decodeHandle(bytes)), call.inode),

@@ -15,6 +15,7 @@ export const INIT_OUT_SIZE = 64; // fuse_init_out
 export const STATFS_OUT_SIZE = 80; // fuse_statfs_out
 export const WRITE_IN_SIZE = 40; // fuse_write_in
 export const WRITE_OUT_SIZE = 8; // fuse_write_out
+export const COPY_FILE_RANGE_OUT_SIZE = 8; // fuse_copy_file_range_out
 export const DIRENT_SIZE = 24; // fuse_dirent without its name
 
 /** What a read of the device must have room for beyond max_write: in_header + write_in, a page in practice. */
