@@ -139,7 +139,7 @@ export class Copy {
     const buffer = Buffer.allocUnsafe(length);
     let filled = 0;
     while (filled < length) {
-      const { bytesRead } = await this.#call((descriptor) =>
+      const { bytesRead } = await this.use((descriptor) =>
         readAt(descriptor, buffer, filled, length - filled, offset + filled),
       );
       if (bytesRead === 0) break;
@@ -163,12 +163,18 @@ export class Copy {
 
   /** A program's write, served by us. */
   write(offset: number, data: Buffer): Promise<void> {
+    return this.overwrite(async () => {
+      await this.#store(offset, data);
+      return { start: offset, end: offset + data.length };
+    });
+  }
+
+  /** A program's change by whatever means. `work` answers the range whose bytes are now those the program wants. */
+  overwrite(work: (descriptor: number) => Promise<ByteRange>): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
-      this.#noteChange(offset);
-      await this.#store(offset, data);
+      const range = await this.#changing(work);
       if (this.present === undefined) return;
-      const range = { start: offset, end: offset + data.length };
       this.present.add(range);
       (this.#written ??= new Extents()).add(range);
       this.#noteIfWhole();
@@ -192,7 +198,7 @@ export class Copy {
     this.dirty = true;
     return this.#writes.run(async () => {
       this.#noteChange(Math.min(size, this.observe().size));
-      await this.#call((descriptor) => truncateTo(descriptor, size));
+      await this.use((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
       this.#noteIfWhole();
     });
@@ -214,7 +220,7 @@ export class Copy {
 
   /** Waits until the local disk has the bytes; also write-protects mapped pages, so later stores move ctime. */
   sync(): Promise<void> {
-    return this.#call(syncFile);
+    return this.use(syncFile);
   }
 
   /** Declares the state of the file at the last mark equal to `version`. */
@@ -234,7 +240,8 @@ export class Copy {
     this.#descriptor = undefined;
   }
 
-  async #call<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
+  /** Runs `work` on the open file, which stays open meanwhile. */
+  async use<T>(work: (descriptor: number) => Promise<T>): Promise<T> {
     const { descriptor } = this;
     this.#calls += 1;
     try {
@@ -242,6 +249,18 @@ export class Copy {
     } finally {
       this.#calls -= 1;
       if (this.#closing) this.close();
+    }
+  }
+
+  /** Of a change that failed nobody knows where it came to. */
+  async #changing(work: (descriptor: number) => Promise<ByteRange>): Promise<ByteRange> {
+    let start = 0;
+    try {
+      const range = await this.use(work);
+      start = range.start;
+      return range;
+    } finally {
+      this.#noteChange(start);
     }
   }
 
@@ -254,7 +273,7 @@ export class Copy {
   async #store(offset: number, data: Buffer): Promise<void> {
     let stored = 0;
     while (stored < data.length) {
-      const { bytesWritten } = await this.#call((descriptor) =>
+      const { bytesWritten } = await this.use((descriptor) =>
         writeAt(descriptor, data, stored, data.length - stored, offset + stored),
       );
       stored += bytesWritten;

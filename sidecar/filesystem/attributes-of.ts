@@ -34,6 +34,12 @@ export function refreshTimes(file: FileNode): void {
   file.timeGiven = false;
 }
 
+/** As a write: we changed an open file's copy by ourselves, in whichever way the kernel gets at its bytes. */
+export function noteChange(file: FileNode, nowNs: bigint): void {
+  Object.assign(file, { modifyTimeNs: nowNs, changeTimeNs: nowNs, timeGiven: false });
+  if (file.copy !== undefined) file.seenModifiedNs = file.copy.observe().modifiedNs;
+}
+
 export function attributesOf(node: Node): Attributes {
   if (isFile(node)) refreshTimes(node);
   const size = sizeOf(node);
@@ -45,13 +51,19 @@ export function attributesOf(node: Node): Attributes {
     uid,
     gid,
     size,
-    blocks: Math.ceil(size / STAT_BLOCK_BYTES),
+    blocks: Math.ceil(bytesTaken(node, size) / STAT_BLOCK_BYTES),
     linkCount: node.parent === undefined && id !== 1 ? 0 : isDirectory(node) ? 2 : 1,
     accessTimeNs,
     modifyTimeNs,
     changeTimeNs,
     deviceNumber: "deviceNumber" in node ? node.deviceNumber : 0,
   };
+}
+
+/** An object has no holes. A complete copy may have, for as long as it is what programs have open. */
+function bytesTaken(node: Node, size: number): number {
+  const copy = isFile(node) && node.opened.size > 0 ? node.copy : undefined;
+  return copy?.whole === true ? copy.observe().allocatedBytes : size;
 }
 
 function sizeOf(node: Node): number {

@@ -5,7 +5,7 @@ import type { ByteRange } from "../lib/extents.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import { movesEnded, type FileNode, type OpenFile } from "./nodes.ts";
-import { readCopy } from "./read-copy.ts";
+import { haveRange, readCopy, type CopyReading } from "./read-copy.ts";
 
 export class FileData {
   readonly #context: Context;
@@ -16,14 +16,18 @@ export class FileData {
 
   /** Bytes of the open version. */
   async read(handle: OpenFile, offset: number, length: number): Promise<Buffer> {
-    const { node, position } = handle;
+    return readCopy(this.#reading(handle), offset, length);
+  }
+
+  /** Resolves when the local copy has these bytes of the open version. */
+  async have(handle: OpenFile, range: ByteRange): Promise<void> {
+    await haveRange(this.#reading(handle), range);
+  }
+
+  #reading({ node, position }: OpenFile): CopyReading {
     const { copy, fetcher } = node;
     if (copy === undefined) throw new FileSystemError("EIO", "the open file has no copy");
-    return readCopy(
-      { copy, fetcher, position: () => position, bring: (range) => this.bring(node, range) },
-      offset,
-      length,
-    );
+    return { copy, fetcher, position: () => position, bring: (range) => this.bring(node, range) };
   }
 
   /** A version that is gone may only have another name: a rename of ours that is under way will tell. */

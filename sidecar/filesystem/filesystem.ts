@@ -74,6 +74,21 @@ export interface SetAttributes {
   readonly modifyTimeNs?: bigint | "now";
 }
 
+/** What becomes of a range of an open file, fallocate(2). */
+export interface SpaceChange {
+  /** Space is reserved for it (its bytes stay), it becomes zeros, or it becomes zeros that take no space. */
+  readonly kind: "reserve" | "zero" | "hole";
+  /** A range beyond the end does not make the file longer. Always so for a hole. */
+  readonly keepSize: boolean;
+}
+
+/** A place in an open file. */
+export interface FilePosition {
+  readonly inode: InodeId;
+  readonly handle: HandleId;
+  readonly offset: number;
+}
+
 export interface DirectoryEntry {
   readonly name: string;
   readonly inode: InodeId;
@@ -174,6 +189,17 @@ export interface FileSystem {
     data: Buffer,
     fromMapping?: boolean,
   ): Promise<number>;
+  /** ENOSPC if the local disk does not have the space, ENOTSUP if its file system cannot do it. */
+  changeSpace(
+    caller: Caller,
+    inode: InodeId,
+    handle: HandleId,
+    change: SpaceChange,
+    offset: number,
+    length: number,
+  ): Promise<void>;
+  /** Copies within the mount. Answers how many bytes, which may be fewer than `length`; 0 at the end of the source. */
+  copyRange(caller: Caller, from: FilePosition, to: FilePosition, length: number): Promise<number>;
   flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void>;
   fsync(caller: Caller, inode: InodeId, handle: HandleId, dataOnly: boolean): Promise<void>;
   release(inode: InodeId, handle: HandleId): Promise<void>;

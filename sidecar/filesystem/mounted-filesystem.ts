@@ -20,6 +20,7 @@ import type {
 import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
 import { isDirectory, isFile, type FileNode } from "./nodes.ts";
 import { makeParts, type Parts } from "./parts.ts";
+import { RarerOperations } from "./rarer-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
 import { Tree } from "./tree.ts";
@@ -27,7 +28,7 @@ import { Tree } from "./tree.ts";
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
 
-export class MountedFileSystem implements FileSystem {
+export class MountedFileSystem extends RarerOperations implements FileSystem {
   readonly #context: Context;
   readonly #tree: Tree;
   readonly #parts: Parts;
@@ -37,6 +38,7 @@ export class MountedFileSystem implements FileSystem {
   #operations = 0;
 
   constructor(options: FileSystemOptions) {
+    super();
     this.#tree = this.#makeTree(options);
     const context: Context = {
       ...options,
@@ -48,6 +50,10 @@ export class MountedFileSystem implements FileSystem {
     };
     this.#context = context;
     this.#parts = makeParts(context);
+  }
+
+  protected override get parts(): Parts {
+    return this.#parts;
   }
 
   attach(kernel: Kernel): void {

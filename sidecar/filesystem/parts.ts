@@ -2,6 +2,7 @@
 
 import { Contested } from "./contested.ts";
 import type { Context } from "./context.ts";
+import { RangeCopier } from "./copy-range.ts";
 import { FileCreator } from "./create.ts";
 import { OpenDirectories } from "./directories.ts";
 import { Exchanger } from "./exchange.ts";
@@ -15,6 +16,7 @@ import { FileRenamer } from "./rename.ts";
 import { FolderRenamer } from "./rename-folder.ts";
 import { Resting } from "./resting.ts";
 import { Saver } from "./save.ts";
+import { FileSpace } from "./space.ts";
 import { AttributeSetter } from "./set-attributes.ts";
 import { StaleTails } from "./stale-tails.ts";
 import { VersionTimes } from "./version-times.ts";
@@ -30,6 +32,7 @@ export function makeParts(context: Context) {
   const resting = new Resting(context, saver);
   const openFiles = new OpenFiles(context, resting);
   const namespace = new Namespace(context, patcher);
+  const data = new FileData(context);
   const shared = { explorer, lookup, namespace, openFiles, resting, saver, patcher, times };
   return {
     lookup,
@@ -40,7 +43,9 @@ export function makeParts(context: Context) {
     namespace,
     contested: new Contested(context, lookup, openFiles),
     directories: new OpenDirectories(context, lookup),
-    data: new FileData(context),
+    data,
+    ranges: new RangeCopier(context, data),
+    space: new FileSpace(context),
     creator: new FileCreator(context, shared),
     attributes: new AttributeSetter(context, shared),
     exchanger: new Exchanger(context, shared),

@@ -18,14 +18,21 @@ export interface CopyReading {
 
 /** Bytes from `offset`, short only at the end; fetched first where absent, and further ahead for those who read on. */
 export async function readCopy(reading: CopyReading, offset: number, length: number): Promise<Buffer> {
-  const { copy, fetcher, position, bring } = reading;
+  const { copy } = reading;
   const end = Math.min(offset + length, copy.whole ? offset + length : copy.observe().size);
   if (offset >= end) return EMPTY;
-  if (!copy.whole && fetcher !== undefined) {
-    const { needed, ahead } = position().plan({ start: offset, end });
-    await bring({ start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
-    if (ahead !== undefined)
-      fetcher.lookAhead({ start: ahead.start, end: Math.min(ahead.end, copy.versionEnd) });
-  }
+  await haveRange(reading, { start: offset, end });
   return copy.read(offset, end - offset);
+}
+
+/** As `readCopy`, for those who get at the bytes themselves: resolves when the range is here. */
+export async function haveRange(
+  { copy, fetcher, position, bring }: CopyReading,
+  range: ByteRange,
+): Promise<void> {
+  if (copy.whole || fetcher === undefined) return;
+  const { needed, ahead } = position().plan(range);
+  await bring({ start: needed.start, end: Math.min(needed.end, copy.versionEnd) });
+  if (ahead !== undefined)
+    fetcher.lookAhead({ start: ahead.start, end: Math.min(ahead.end, copy.versionEnd) });
 }

@@ -58,6 +58,7 @@ const ofLocalFile: ReadonlyMap<unknown, number> = new Map([
   ["EDQUOT", errno.ENOSPC], // the copies are over their budget, whoever counts it
   ["EFBIG", errno.EFBIG],
   ["ENOMEM", errno.ENOMEM],
+  ["ENOTSUP", errno.ENOTSUP], // the disk's file system cannot do it; what programs do instead works everywhere
 ]);
 
 /** `expected` is false for errors nobody has named: they become EIO and deserve a log line with their stack. */

@@ -18,6 +18,9 @@ const native = {
   flock: libc.func("int flock(int fd, int operation)"),
   fallocate: libc.func("int fallocate(int fd, int mode, int64_t offset, int64_t length)"),
   syncFileRange: libc.func("int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)"),
+  copyFileRange: libc.func(
+    "intptr_t copy_file_range(int from, void *fromOffset, int to, void *toOffset, size_t length, unsigned int flags)",
+  ),
   lseek: libc.func("int64_t lseek(int fd, int64_t offset, int whence)"),
   read: libc.func("intptr_t read(int fd, void *buffer, size_t length)"),
   mount: libc.func(
@@ -50,6 +53,7 @@ const SEEK_HOLE = 4;
 /** Modes of `allocate`, fallocate(2). */
 export const FALLOCATE_KEEP_SIZE = 1;
 export const FALLOCATE_PUNCH_HOLE = 2;
+export const FALLOCATE_ZERO_RANGE = 16;
 /** Flags of `syncFileRange`, sync_file_range(2). */
 export const SYNC_RANGE_WAIT_BEFORE = 1;
 export const SYNC_RANGE_WRITE = 2;
@@ -132,6 +136,25 @@ export function lockExclusively(descriptor: number): boolean {
 /** fallocate(2). */
 export function allocate(descriptor: number, mode: number, offset: number, length: number): Promise<void> {
   return onPool("fallocate", native.fallocate, descriptor, mode, offset, length);
+}
+
+/**
+ * copy_file_range(2) at given offsets: how many bytes were copied, perhaps fewer than asked for, 0 at the end. The
+ * offsets of the descriptors do not move.
+ */
+export async function copyFileRange(
+  from: number,
+  fromOffset: number,
+  to: number,
+  toOffset: number,
+  length: number,
+): Promise<number> {
+  const offsets = Buffer.alloc(16); // one piece of memory, read below: it lives as long as the call
+  offsets.writeBigInt64LE(BigInt(fromOffset), 0);
+  offsets.writeBigInt64LE(BigInt(toOffset), 8);
+  const [fromAt, toAt] = [offsets.subarray(0, 8), offsets.subarray(8)];
+  await onPool("copy_file_range", native.copyFileRange, from, fromAt, to, toAt, length, 0);
+  return Number(offsets.readBigInt64LE(0)) - fromOffset; // the kernel has moved both by what it copied
 }
 
 /** sync_file_range(2): starts or awaits writing dirty pages; no promise about metadata. */

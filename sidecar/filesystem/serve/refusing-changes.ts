@@ -14,7 +14,9 @@ type Change =
   | "removeDirectory"
   | "rename"
   | "create"
-  | "write";
+  | "write"
+  | "changeSpace"
+  | "copyRange";
 
 function refuse(): Promise<never> {
   return Promise.reject(new FileSystemError("EROFS", "this folder is for reading only"));
@@ -49,6 +51,12 @@ export abstract class RefusingChanges implements Pick<FileSystem, Change> {
     return refuse();
   }
   write(): Promise<never> {
+    return refuse();
+  }
+  changeSpace(): Promise<never> {
+    return refuse();
+  }
+  copyRange(): Promise<never> {
     return refuse();
   }
 }

@@ -175,6 +175,23 @@ test("the requests on open files", (t) => {
     handle: 9 as HandleId,
     flags: 1,
   });
+  t.deepEqual(decode.decodeFallocate(request(position, "0000100000000000 03000000 00000000")), {
+    handle: 9 as HandleId,
+    offset: 2 ** 32,
+    length: 1 << 20,
+    mode: 3,
+  });
+  const copy = request(
+    position,
+    "0700000000000000 0a00000000000000 0010000000000000",
+    "0000000002000000 0000000000000000",
+  );
+  t.deepEqual(decode.decodeCopyRange(copy), {
+    from: { handle: 9 as HandleId, offset: 2 ** 32 },
+    to: { inode: 7 as InodeId, handle: 10 as HandleId, offset: 4096 },
+    length: 2 ** 33,
+    flags: 0,
+  });
   t.is(decode.decodeInterrupt(request("0600000000000080")), 0x8000_0000_0000_0006n);
 });
 
@@ -224,6 +241,7 @@ test("answers to OPEN, OPENDIR and CREATE say who serves the bytes", (t) => {
 
 test("answers to WRITE, STATFS and INIT", (t) => {
   t.deepEqual(encode.encodeWritten(4096).subarray(16), hex("00100000 00000000"));
+  t.deepEqual(encode.encodeCopied(2 ** 33 + 1).subarray(16), hex("0100000002000000"));
   const statistics = {
     blockSize: 4096,
     blocks: 10,

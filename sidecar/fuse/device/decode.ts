@@ -6,7 +6,7 @@
 
 import { isUtf8 } from "node:buffer";
 
-import type { HandleId, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
+import type { FilePosition, HandleId, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
 import { FATTR, GETATTR_FH, IN_HEADER_SIZE, WRITE_CACHE, WRITE_IN_SIZE } from "./protocol.ts";
 
 const BODY = IN_HEADER_SIZE;
@@ -243,6 +243,40 @@ export function decodeWrite(bytes: Buffer): {
 /** fuse_fsync_in, of FSYNC and FSYNCDIR. */
 export function decodeFsync(bytes: Buffer): { handle: HandleId; flags: number } {
   return { handle: decodeHandle(bytes), flags: bytes.readUInt32LE(BODY + 8) };
+}
+
+/** fuse_fallocate_in: mode as of fallocate(2). */
+export function decodeFallocate(bytes: Buffer): {
+  handle: HandleId;
+  offset: number;
+  length: number;
+  mode: number;
+} {
+  return {
+    handle: decodeHandle(bytes),
+    offset: readU64(bytes, BODY + 8),
+    length: readU64(bytes, BODY + 16),
+    mode: bytes.readUInt32LE(BODY + 24),
+  };
+}
+
+/** fuse_copy_file_range_in, of COPY_FILE_RANGE and COPY_FILE_RANGE_64; the header's node is the source. */
+export function decodeCopyRange(bytes: Buffer): {
+  from: Omit<FilePosition, "inode">;
+  to: FilePosition;
+  length: number;
+  flags: number;
+} {
+  return {
+    from: { handle: decodeHandle(bytes), offset: readU64(bytes, BODY + 8) },
+    to: {
+      inode: readU64(bytes, BODY + 16) as InodeId,
+      handle: decodeHandle(bytes, 24),
+      offset: readU64(bytes, BODY + 32),
+    },
+    length: readU64(bytes, BODY + 40),
+    flags: readU64(bytes, BODY + 48),
+  };
 }
 
 /** fuse_interrupt_in: the id of the request that is to be interrupted. */

@@ -28,9 +28,6 @@ const refusals: Readonly<Partial<Record<OpcodeName, number>>> = {
   REMOVEXATTR: ENOSYS,
   ACCESS: ENOSYS, // the kernel checks by owner and mode (default_permissions)
   LSEEK: ENOSYS, // SEEK_DATA and SEEK_HOLE then see one piece of data
-  FALLOCATE: ENOSYS, // EOPNOTSUPP; posix_fallocate then writes zeros
-  COPY_FILE_RANGE: ENOSYS, // the kernel reads and writes instead
-  COPY_FILE_RANGE_64: ENOSYS,
   SYNCFS: ENOSYS,
   TMPFILE: ENOSYS, // EOPNOTSUPP; programs then create and unlink
   STATX: ENOSYS, // GETATTR instead

@@ -14,6 +14,7 @@ import type {
 import { TYPE_BITS } from "../file-type.ts";
 import {
   ATTR_OUT_SIZE,
+  COPY_FILE_RANGE_OUT_SIZE,
   ENTRY_OUT_SIZE,
   EXPIRE_ONLY,
   FOPEN,
@@ -152,6 +153,13 @@ export function encodeCreated(entry: Entry, opened: OpenedFile): Buffer {
 export function encodeWritten(size: number): Buffer {
   const answer = Buffer.alloc(OUT_HEADER_SIZE + WRITE_OUT_SIZE);
   answer.writeUInt32LE(size, BODY);
+  return answer;
+}
+
+/** fuse_copy_file_range_out, which COPY_FILE_RANGE_64 is answered with. */
+export function encodeCopied(size: number): Buffer {
+  const answer = Buffer.alloc(OUT_HEADER_SIZE + COPY_FILE_RANGE_OUT_SIZE);
+  writeU64(answer, size, BODY);
   return answer;
 }
 

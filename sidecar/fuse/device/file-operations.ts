@@ -1,7 +1,7 @@
 // The operations on open files and folders.
 
 import { FileSystemError } from "../../filesystem/errors.ts";
-import type { FileSystem } from "../../filesystem/filesystem.ts";
+import type { FileSystem, SpaceChange } from "../../filesystem/filesystem.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Answer, done } from "./answer.ts";
 import type { Call } from "./call.ts";
@@ -9,7 +9,7 @@ import * as decode from "./decode.ts";
 import * as encode from "./encode.ts";
 import { Listing } from "./listing.ts";
 import type { Operation } from "./operation.ts";
-import { FSYNC_FDATASYNC, type OpcodeName } from "./protocol.ts";
+import { FALLOC, FSYNC_FDATASYNC, type OpcodeName } from "./protocol.ts";
 
 async function list(
   fileSystem: FileSystem,
@@ -31,6 +31,26 @@ async function list(
     throw error;
   }
   return { body: listing.answer, undo };
+}
+
+/** Of fallocate(2), what can be done. The kernel lets nothing else through, but that may change. */
+function spaceChange(mode: number): SpaceChange {
+  const keepSize = (mode & FALLOC.KEEP_SIZE) !== 0;
+  switch (mode & ~FALLOC.KEEP_SIZE) {
+    case 0:
+      return { kind: "reserve", keepSize };
+    case FALLOC.ZERO_RANGE:
+      return { kind: "zero", keepSize };
+    case FALLOC.PUNCH_HOLE:
+      if (keepSize) return { kind: "hole", keepSize };
+  }
+  throw new FileSystemError("ENOTSUP", `fallocate with mode ${mode} is not supported`);
+}
+
+async function copyRange(fileSystem: FileSystem, call: Call, bytes: Buffer): Promise<number> {
+  const { from, to, length, flags } = decode.decodeCopyRange(bytes);
+  if (flags !== 0) throw new FileSystemError("EINVAL", `copy_file_range with flags ${flags} is not known`);
+  return fileSystem.copyRange(call, { ...from, inode: call.inode }, to, length);
 }
 
 /** By opcode. `log` gets the failures that no answer can carry. */
@@ -85,6 +105,20 @@ export function fileOperations(log: Log) {
       await fileSystem.fsync(call, call.inode, handle, (flags & FSYNC_FDATASYNC) !== 0);
       return done();
     },
+
+    FALLOCATE: async (fileSystem, call, bytes) => {
+      const { handle, offset, length, mode } = decode.decodeFallocate(bytes);
+      await fileSystem.changeSpace(call, call.inode, handle, spaceChange(mode), offset, length);
+      return done();
+    },
+
+    // Kernels before 6.18 know only this one, and ask for less than 4 GiB at a time.
+    COPY_FILE_RANGE: async (fileSystem, call, bytes) => ({
+      body: encode.encodeWritten(await copyRange(fileSystem, call, bytes)),
+    }),
+    COPY_FILE_RANGE_64: async (fileSystem, call, bytes) => ({
+      body: encode.encodeCopied(await copyRange(fileSystem, call, bytes)),
+    }),
 
     RELEASE: (fileSystem, call, bytes) =>
       inBackground(fileSystem.release(call.inode, decode.decodeHandle(bytes)), call.inode),
