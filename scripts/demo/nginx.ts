@@ -22,7 +22,7 @@ export async function nginxConfiguration(values: NginxValues): Promise<string> {
     listen: `listen ${values.listen} default_server;`,
     uploads: `alias "${values.uploads}/";`,
     app: `proxy_pass http://${values.app};`,
-    // Through libfuse 2, sendfile takes from pages that all versions of a name share (docs/SEMANTICS.md).
+    // Through libfuse 2, sendfile takes from pages that all versions of a name share (docs/CHANNELS.md).
     sendfile: throughLibfuse ? "sendfile off;" : "sendfile on;",
   };
   const shipped = await readFile(join(projectDirectory, "nginx", "nginx.conf"), "utf8");

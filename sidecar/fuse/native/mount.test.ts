@@ -72,9 +72,9 @@ test.serial("mode, owner, times, links and kinds are kept, times to the millisec
   t.deepEqual([atimeNs, mtimeNs], [978_307_200_111_000_000n, 1_012_608_000_222_000_000n]);
   t.is(ino, 2n, "the inode of the file system");
   await run("touch", ["-a", file]);
-  t.true((await fs.stat(file)).mtimeMs > 1_700_000_000_000, "SEMANTICS: now for one time is now for both");
+  t.true((await fs.stat(file)).mtimeMs > 1_700_000_000_000, "CHANNELS: now for one time is now for both");
   await run("touch", ["-d", "1969-07-20T20:17:40Z", file]);
-  t.is((await fs.stat(file)).mtimeMs, 0, "SEMANTICS: what lies before 1970 shows as its beginning");
+  t.is((await fs.stat(file)).mtimeMs, 0, "CHANNELS: what lies before 1970 shows as its beginning");
   await fs.symlink("somewhere/ünïcode", mount.path("link"));
   t.is(await fs.readlink(mount.path("link")), "somewhere/ünïcode");
   await run("mkfifo", ["-m", "640", mount.path("fifo")]);
@@ -230,7 +230,7 @@ f.close(); g.close(); print(os.listdir("e"))`;
 });
 
 test.serial(
-  "SEMANTICS: a program that is killed while it waits for us is gone when the call has ended",
+  "CHANNELS: a program that is killed while it waits for us is gone when the call has ended",
   async (t) => {
     const mount = await nativeMount(t);
     await fs.writeFile(mount.path("slow-read-3000"), "x");

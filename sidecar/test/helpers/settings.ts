@@ -11,7 +11,7 @@ export interface Place {
   readonly t: ExecutionContext;
   readonly server: BucketServer;
   readonly mount: Mount;
-  /** In which setting it runs, for what one of them cannot do. docs/SEMANTICS.md says why. */
+  /** In which setting it runs, for what one of them cannot do. docs/CHANNELS.md says why. */
   readonly setting: SettingName;
   /** Name of the test's own folder, also the prefix of its objects. */
   readonly top: string;

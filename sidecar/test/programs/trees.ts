@@ -70,7 +70,7 @@ export async function fillWithSamples(folder: string, { setting }: Place): Promi
   }
 }
 
-// SEMANTICS: through libfuse 2, times have milliseconds.
+// CHANNELS: through libfuse 2, times have milliseconds.
 function inMilliseconds(text: string): string {
   return text.replaceAll(/(\.\d{3})\d+/g, (_, kept: string) => kept);
 }

@@ -49,7 +49,7 @@ test.serial(
 );
 
 test.serial(
-  "SEMANTICS: what others make through the mount belongs to the user who mounts, and they can go on with it unless it is private",
+  "CHANNELS: what others make through the mount belongs to the user who mounts, and they can go on with it unless it is private",
   async (t) => {
     const world = await UserWorld.make(t);
     await world.mounted(t);

@@ -89,7 +89,7 @@ e = open("log", "r+b", buffering=0); e.write(b"HEAD"); a.write(b"!"); a.close();
 behaviour(
   "an append that follows an edit through a mapping is no mere append",
   async ({ t, server, top, python, setting }) => {
-    if (setting === "native") return void t.pass(); // no mapping of what others opened: docs/SEMANTICS.md
+    if (setting === "native") return void t.pass(); // no mapping of what others opened: docs/CHANNELS.md
     await server.put(`${top}/log`, Buffer.alloc(2 * MIB, "x"));
     await python(`
 import mmap

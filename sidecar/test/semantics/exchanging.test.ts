@@ -16,7 +16,7 @@ def exchange(a, b):
 `;
 const declare = behaviours();
 
-/** On the native channel it is refused: libfuse 2 knows no flags of rename (docs/SEMANTICS.md). */
+/** On the native channel it is refused: libfuse 2 knows no flags of rename (docs/CHANNELS.md). */
 function behaviour(sentence: string, act: (place: Place) => Promise<void>): void {
   declare(sentence, async (place) => {
     if (place.setting !== "native") return act(place);

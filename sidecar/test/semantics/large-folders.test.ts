@@ -88,7 +88,7 @@ print(names, len(distinct))`,
       const grownMib = Math.round((peak - before.now) / MIB);
       t.log(`${lists()} lists, ${grownMib} MiB more at most`);
       t.true(lists() <= COUNT / 1000 + 5, `${lists()} lists`);
-      // libfuse 2 wants a listing as a whole: docs/SEMANTICS.md
+      // libfuse 2 wants a listing as a whole: docs/CHANNELS.md
       t.true(grownMib < (name === "native" ? 400 : 250), `${grownMib} MiB`);
     },
   );

@@ -36,6 +36,7 @@ const SHORT: Record<string, string> = {
   "storage.objects.patch": "patch",
   "storage.objects.move": "move",
   "storage.objects.get": "get",
+  "storage.objects.compose": "compose",
 };
 
 /** A folder of objects an hour old, which the mount has never seen, and what work in it costs. */
@@ -214,6 +215,99 @@ for (const { name } of SETTINGS) {
       );
       await run("true");
       t.is(await costs("test $(find . -type f | wc -l) = 1000"), "list");
+    },
+  );
+
+  test.serial(
+    `${name}: appending to a known large file costs an insert, a compose and a delete`,
+    async (t) => {
+      const { run, costs } = await oldObjects(t, name, { log: Buffer.alloc(10 << 20, 1) });
+      await run("stat log");
+      t.is(await costs("head -c 4096 /dev/zero >> log"), "insert compose delete");
+    },
+  );
+
+  test.serial(`${name}: a name looked up again while it is trusted costs nothing`, async (t) => {
+    const { run, costs } = await oldObjects(t, name, { a: "a" });
+    await run("stat a");
+    t.is(await costs("stat a; stat a; cat /dev/null a > /dev/null; stat a"), "get");
+  });
+
+  test.serial(`${name}: saving as editors do where nothing is known costs one look-up more`, async (t) => {
+    const { costs } = await oldObjects(t, name, { text: "old" });
+    const save =
+      "import os; open('text').close(); f=open('text.tmp','w'); f.write('newer'); f.flush(); os.fsync(f.fileno()); f.close(); os.replace('text.tmp','text')";
+    t.is(await costs(`/usr/bin/python3 -I -c "${save}"`), "list get list insert move");
+  });
+
+  test.serial(
+    `${name}: closing a duplicate, writing on and closing costs two inserts beyond the look-up`,
+    async (t) => {
+      const { run, costs } = await oldObjects(t, name, { other: "o" });
+      await run("ls");
+      const write =
+        "import os; f=open('new','wb',0); f.write(bytes(1000000)); os.close(os.dup(f.fileno())); f.write(bytes(1000000)); f.close()";
+      t.is(await costs(`/usr/bin/python3 -I -c "${write}"`), "list insert insert");
+    },
+  );
+
+  test.serial(`${name}: a file that was not changed between two closes is sent once`, async (t) => {
+    const { run, costs } = await oldObjects(t, name, { other: "o" });
+    await run("ls");
+    const write =
+      "import os; f=open('new','wb',0); f.write(b'x'); [os.close(os.dup(f.fileno())) for _ in range(5)]; os.fsync(f.fileno()); f.close()";
+    t.is(await costs(`/usr/bin/python3 -I -c "${write}"`), "list insert");
+  });
+
+  test.serial(
+    `${name}: 4 KB in the middle of a cold object of 200 MB cost a look-up and at most a megabyte`,
+    async (t) => {
+      const { server, costs } = await oldObjects(t, name, { big: Buffer.alloc(200 << 20, 5) });
+      const read = "f=open('big','rb',0); f.seek(100<<20); assert f.read(4096)==b'\\x05'*4096";
+      t.is(await costs(`/usr/bin/python3 -I -c "${read}"`), "list get");
+      const bytes = (await server.requests()).reduce((sum, { responseBytes }) => sum + responseBytes, 0);
+      t.true(bytes <= 1.1e6, `${bytes} bytes`);
+    },
+  );
+
+  test.serial(
+    `${name}: making a folder costs its look-up and an insert, removing one a list and a delete`,
+    async (t) => {
+      const { run, costs } = await oldObjects(t, name, { a: "a", "empty/": "" });
+      await run("ls -l");
+      t.is(await costs("mkdir made"), "list insert");
+      t.is(await costs("rmdir empty"), "list delete");
+    },
+  );
+
+  test.serial(
+    `${name}: renaming a folder of 100 files costs a list and a move for each object`,
+    async (t) => {
+      const { run, costs } = await oldObjects(t, name, { ...many(100, (i) => `old/${i}`), other: "o" });
+      await run("ls -l . old");
+      const calls = (await costs('/usr/bin/python3 -I -c \'import os; os.rename("old", "new")\'')).split(" ");
+      t.is(calls.filter((call) => call === "move").length, 100);
+      t.is(calls.filter((call) => call !== "move").join(" "), "list list");
+    },
+  );
+}
+
+for (const { name, options } of SETTINGS) {
+  test.serial(
+    `${name}: with --sole-writer a missing name costs nothing, and a new file one insert`,
+    async (t) => {
+      const { server } = t.context;
+      const mount = await mounted(t, server, [...options, "--sole-writer"]);
+      const top = `sole-${name}`;
+      await server.put(`${top}/first`, "1");
+      await shell(mount, `ls ${top}`);
+      await server.forgetRequests();
+      await shell(mount, `cd ${top}; ! stat nothing 2>/dev/null; echo 2 > second; mv second third`);
+      await delay(QUIET_MS);
+      t.deepEqual(
+        (await server.requests()).map(({ method }) => SHORT[method] ?? method),
+        ["insert", "move"],
+      );
     },
   );
 }

@@ -68,7 +68,7 @@ print(os.fstat(reader).st_size, os.listdir("."))`,
 );
 
 eachChannel(
-  "an open file outlives its folder, but SEMANTICS: libfuse has no path for it then",
+  "an open file outlives its folder, but CHANNELS: libfuse has no path for it then",
   async (t, channel) => {
     const { server, mount } = await channel.session(t);
     const said = await python(
