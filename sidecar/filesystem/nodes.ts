@@ -78,6 +78,8 @@ export class FileNode extends NodeBase {
   /** Moves whenever the bytes may have changed; pages the kernel cached under an older number are stale. */
   contentSerial = 0;
   pagesSerial = -1;
+  /** The kernel has asked us for bytes, and may have kept pages of them. */
+  pagesGiven = false;
   /** The last upload's failure, until one succeeds. */
   saveError: unknown;
   /** The name went to a newer version, or was removed, elsewhere: no new writer may come. */

@@ -4,7 +4,7 @@ import type * as seam from "./filesystem.ts";
 import type { Caller, FileSystem, HandleId, InodeId } from "./filesystem.ts";
 import type { Parts } from "./parts.ts";
 
-type Rarer = "changeSpace" | "copyRange";
+type Rarer = "changeSpace" | "copyRange" | "seek";
 
 export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
   protected abstract readonly parts: Parts;
@@ -18,6 +18,16 @@ export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
     length: number,
   ): Promise<void> {
     await this.parts.space.change(this.parts.openFiles.get(handle), change, offset, length);
+  }
+
+  async seek(
+    _caller: Caller,
+    _inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    target: "data" | "hole",
+  ): Promise<number> {
+    return this.parts.space.seek(this.parts.openFiles.get(handle), offset, target);
   }
 
   async copyRange(
