@@ -17,7 +17,8 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
+import { ownerOf } from "./metadata.ts";
+import type { NewObject } from "./namespace.ts";
 import { isDirectory, isFile } from "./nodes.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { RarerOperations } from "./rarer-operations.ts";
@@ -108,16 +109,11 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
 
   async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
     const { uid, gid } = caller;
-    return this.#makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
+    return this.makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
   }
 
   async link(): Promise<Entry> {
     throw new FileSystemError("EPERM", "hard links are not offered: one file is one object");
-  }
-
-  async makeNode(caller: Caller, parent: InodeId, name: string, mode: number, umask: number): Promise<Entry> {
-    const kind = kindOfMode(mode) ?? "file";
-    return this.#makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind });
   }
 
   async makeDirectory(
@@ -316,11 +312,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     });
   }
 
-  async #makeObject(
-    parent: InodeId,
-    name: string,
-    attributes: OwnerAndMode & { kind: seam.FileKind; linkTarget?: string },
-  ): Promise<Entry> {
+  protected override async makeObject(parent: InodeId, name: string, attributes: NewObject): Promise<Entry> {
     this.#parts.openFiles.refuseIfReadOnly();
     const node = await this.#parts.namespace.makeObject(this.#tree.directory(parent), name, attributes);
     return entryReply(node, this.#now());
@@ -339,8 +331,4 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   #now(): number {
     return this.#context.monotonicMs();
   }
-}
-
-function ownerOf({ uid, gid }: Caller, mode: number, umask: number): OwnerAndMode {
-  return { uid, gid, mode: mode & 0o7777 & ~umask };
 }
