@@ -49,5 +49,5 @@ test("a reservation that cannot fit takes nothing", async (t) => {
   await t.throwsAsync(changeSpace(copy, { kind: "reserve", keepSize: true }, range), { code: "ENOSPC" });
   t.is(copy.observe().allocatedBytes, 0);
   await changeSpace(copy, { kind: "hole", keepSize: true }, { start: 0, end: 2 ** 40 });
-  t.is(seekData(copy.descriptor, 0), undefined);
+  t.is(await seekData(copy.descriptor, 0), undefined);
 });

@@ -6,7 +6,7 @@ import type { CopyStore } from "../copies/store.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Kernel } from "./filesystem.ts";
-import type { OwnerAndMode } from "./metadata.ts";
+import { isDevice, type OwnerAndMode, type StoredAttributes } from "./metadata.ts";
 import type { Node } from "./nodes.ts";
 import type { Witness } from "./serve/witness.ts";
 import type { Tree } from "./tree.ts";
@@ -46,14 +46,7 @@ export interface Context extends Omit<FileSystemOptions, "mountId" | "prefix"> {
 }
 
 /** Attributes of a node as far as they are stored with an object. */
-export function storedAttributes(node: Node): {
-  kind: Node["kind"];
-  uid: number;
-  gid: number;
-  mode: number;
-  modifyTimeNs: bigint;
-  linkTarget: string | undefined;
-} {
+export function storedAttributes(node: Node): StoredAttributes {
   const { kind, uid, gid, mode, modifyTimeNs } = node;
   return {
     kind,
@@ -62,5 +55,6 @@ export function storedAttributes(node: Node): {
     mode,
     modifyTimeNs,
     linkTarget: "linkTarget" in node ? node.linkTarget : undefined,
+    deviceNumber: "deviceNumber" in node && isDevice(kind) ? node.deviceNumber : undefined,
   };
 }

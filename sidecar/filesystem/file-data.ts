@@ -16,6 +16,7 @@ export class FileData {
 
   /** Bytes of the open version. */
   async read(handle: OpenFile, offset: number, length: number): Promise<Buffer> {
+    handle.node.pagesGiven = true;
     return readCopy(this.#reading(handle), offset, length);
   }
 

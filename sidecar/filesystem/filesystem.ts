@@ -198,6 +198,14 @@ export interface FileSystem {
     offset: number,
     length: number,
   ): Promise<void>;
+  /** Where data, or a hole, starts at or after `offset`. The end of the file is a hole. ENXIO if there is none. */
+  seek(
+    caller: Caller,
+    inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    target: "data" | "hole",
+  ): Promise<number>;
   /** Copies within the mount. Answers how many bytes, which may be fewer than `length`; 0 at the end of the source. */
   copyRange(caller: Caller, from: FilePosition, to: FilePosition, length: number): Promise<number>;
   flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void>;

@@ -5,6 +5,8 @@ import { decodeAttributes, encodeAttributes, metadataForInsert } from "./metadat
 
 const defaults = { uid: 0, gid: 0, mode: 0o666 };
 
+const noTarget = { linkTarget: undefined, deviceNumber: undefined } as const;
+
 function objectWith(metadata: Record<string, string>): ObjectInfo {
   return {
     name: "a",
@@ -30,7 +32,7 @@ test("attributes written to metadata come back as they were", (t) => {
   });
   fc.assert(
     fc.property(attributes, (given) => {
-      const stored = { ...given, linkTarget: undefined } as const;
+      const stored = { ...given, ...noTarget } as const;
       const metadata = metadataForInsert(stored, defaults, undefined);
       t.deepEqual(decodeAttributes(objectWith(metadata), defaults), stored);
     }),
@@ -42,7 +44,7 @@ test("owner and mode are stored only where they differ from the mount's defaults
     kind: "file",
     ...defaults,
     modifyTimeNs: 1_500_000_000_123_456_789n,
-    linkTarget: undefined,
+    ...noTarget,
   } as const;
   t.deepEqual(metadataForInsert(plain, defaults, undefined), {
     "goog-reserved-file-mtime": "1500000000",
@@ -55,13 +57,13 @@ test("owner and mode are stored only where they differ from the mount's defaults
 });
 
 test("a key that no longer applies is removed by a patch", (t) => {
-  const back = { kind: "file", ...defaults, modifyTimeNs: 0n, linkTarget: undefined } as const;
+  const back = { kind: "file", ...defaults, modifyTimeNs: 0n, ...noTarget } as const;
   t.is(encodeAttributes(back, defaults)["goog-reserved-posix-mode"], null);
 });
 
 test("keys of other tools are kept when an object is replaced, our operation id is not", (t) => {
   const replaced = objectWith({ "sidemount-op": "m:1", author: "me", "goog-reserved-posix-uid": "5" });
-  const plain = { kind: "file", ...defaults, modifyTimeNs: 0n, linkTarget: undefined } as const;
+  const plain = { kind: "file", ...defaults, modifyTimeNs: 0n, ...noTarget } as const;
   const metadata = metadataForInsert(plain, defaults, replaced);
   t.is(metadata["author"], "me");
   t.is(metadata["sidemount-op"], undefined);
@@ -73,7 +75,7 @@ test("an object that no tool of this kind wrote has the mount's owner and mode a
     kind: "file",
     ...defaults,
     modifyTimeNs: 1_700_000_000_000_000_000n,
-    linkTarget: undefined,
+    ...noTarget,
   });
 });
 
@@ -97,4 +99,25 @@ test("a symbolic link is an object whose metadata names the target", (t) => {
   const link = decodeAttributes(objectWith({ gcsfuse_symlink_target: "../a" }), defaults);
   t.is(link.kind, "symlink");
   t.is(link.linkTarget, "../a");
+});
+
+test("a device node's number is stored as major and minor", (t) => {
+  // From mknod(1): `mknod b 259 100000` and `c 1 3` as the kernel packs them.
+  const numbers = [
+    [0x1861_03a0, "259:100000"],
+    [0x0103, "1:3"],
+  ] as const;
+  const node = { kind: "character-device", ...defaults, modifyTimeNs: 0n, linkTarget: undefined } as const;
+  for (const [deviceNumber, text] of numbers) {
+    const metadata = metadataForInsert({ ...node, deviceNumber }, defaults, undefined);
+    t.is(metadata["sidemount-rdev"], text);
+    t.is(decodeAttributes(objectWith(metadata), defaults).deviceNumber, deviceNumber);
+  }
+  t.is(decodeAttributes(objectWith({ "goog-reserved-posix-mode": "20644" }), defaults).deviceNumber, 0);
+  t.is(
+    decodeAttributes(objectWith({ "goog-reserved-posix-mode": "20644", "sidemount-rdev": "x" }), defaults)
+      .deviceNumber,
+    0,
+  );
+  t.is(decodeAttributes(objectWith({ "sidemount-rdev": "1:3" }), defaults).deviceNumber, undefined);
 });

@@ -1,8 +1,9 @@
 // Attributes as object metadata, in keys other tools already use.
 //
 // goog-reserved-posix-uid, -gid, -mode and goog-reserved-file-mtime: gsutil, gcloud, Storage Transfer Service.
-// mtime (RFC 3339 with nanoseconds): rclone. gcsfuse_symlink_target: gcsfuse. Owner and mode are stored only when
-// they differ from the mount's defaults; the time always, so that every machine shows the same one.
+// mtime (RFC 3339 with nanoseconds): rclone. gcsfuse_symlink_target: gcsfuse. sidemount-rdev (major:minor, decimal): ours,
+// since nobody else stores device nodes. Owner and mode are stored only when they differ from the mount's defaults; the
+// time always, so that every machine shows the same one.
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import type { FileKind } from "./filesystem.ts";
@@ -14,6 +15,7 @@ const MODE_KEY = "goog-reserved-posix-mode";
 const SECONDS_KEY = "goog-reserved-file-mtime";
 const TIME_KEY = "mtime";
 const SYMLINK_KEY = "gcsfuse_symlink_target";
+const DEVICE_KEY = "sidemount-rdev";
 
 const NS_PER_MS = 1_000_000n;
 const NS_PER_S = 1_000_000_000n;
@@ -39,6 +41,17 @@ export interface StoredAttributes extends OwnerAndMode {
   readonly kind: FileKind;
   readonly modifyTimeNs: bigint;
   readonly linkTarget: string | undefined;
+  /** As stat(2) has it, of device nodes. */
+  readonly deviceNumber: number | undefined;
+}
+
+/** Of what a program makes. `mode` is what it asked for. */
+export function ownerOf(
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+  mode: number,
+  umask: number,
+): OwnerAndMode {
+  return { uid, gid, mode: mode & 0o7777 & ~umask };
 }
 
 export function kindOfMode(mode: number): FileKind | undefined {
@@ -60,6 +73,7 @@ export function decodeAttributes(object: ObjectInfo, defaults: OwnerAndMode): St
     mode: kind === "symlink" ? 0o777 : mode === undefined ? defaults.mode : mode & 0o7777,
     modifyTimeNs: decodeTime(metadata) ?? BigInt(object.createdMs) * NS_PER_MS,
     linkTarget,
+    deviceNumber: isDevice(kind) ? decodeDevice(metadata[DEVICE_KEY]) : undefined,
   };
 }
 
@@ -68,7 +82,7 @@ export function encodeAttributes(
   attributes: StoredAttributes,
   defaults: OwnerAndMode,
 ): Record<string, string | null> {
-  const { uid, gid, mode, kind, modifyTimeNs, linkTarget } = attributes;
+  const { uid, gid, mode, kind, modifyTimeNs, linkTarget, deviceNumber } = attributes;
   const plainKind = kind === "file" || kind === "directory" || kind === "symlink";
   const modeText = plainKind ? mode.toString(8) : (KIND_BITS[kind] | mode).toString(8);
   return {
@@ -77,6 +91,7 @@ export function encodeAttributes(
     [MODE_KEY]: plainKind && (mode === defaults.mode || kind === "symlink") ? null : modeText,
     ...encodeTimes(modifyTimeNs),
     ...(linkTarget === undefined ? {} : { [SYMLINK_KEY]: linkTarget }),
+    ...(deviceNumber === undefined ? {} : { [DEVICE_KEY]: encodeDevice(deviceNumber) }),
   };
 }
 
@@ -117,6 +132,21 @@ function encodeTime(timeNs: bigint): string {
   const seconds = floorDivide(timeNs, NS_PER_S);
   const fraction = String(timeNs - seconds * NS_PER_S).padStart(9, "0");
   return new Date(Number(seconds) * 1000).toISOString().replace(/\.\d+Z$/, `.${fraction}Z`);
+}
+
+export function isDevice(kind: FileKind): boolean {
+  return kind === "character-device" || kind === "block-device";
+}
+
+// The layout of a device number of 32 bits, as in fuse_attr: minor 0–7, major 8–19, the rest of minor (new_encode_dev).
+function encodeDevice(device: number): string {
+  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
+}
+
+function decodeDevice(text = ""): number {
+  const match = /^(\d{1,4}):(\d{1,7})$/.exec(text);
+  const [major, minor] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }
 
 function floorDivide(value: bigint, by: bigint): bigint {

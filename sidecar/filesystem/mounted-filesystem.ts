@@ -17,8 +17,9 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
-import { isDirectory, isFile, type FileNode } from "./nodes.ts";
+import { ownerOf } from "./metadata.ts";
+import type { NewObject } from "./namespace.ts";
+import { isDirectory, isFile, isYetToBeMade } from "./nodes.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { RarerOperations } from "./rarer-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
@@ -110,16 +111,11 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
 
   async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
     const { uid, gid } = caller;
-    return this.#makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
+    return this.makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
   }
 
   async link(): Promise<Entry> {
     throw new FileSystemError("EPERM", "hard links are not offered: one file is one object");
-  }
-
-  async makeNode(caller: Caller, parent: InodeId, name: string, mode: number, umask: number): Promise<Entry> {
-    const kind = kindOfMode(mode) ?? "file";
-    return this.#makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind });
   }
 
   async makeDirectory(
@@ -320,11 +316,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     });
   }
 
-  async #makeObject(
-    parent: InodeId,
-    name: string,
-    attributes: OwnerAndMode & { kind: seam.FileKind; linkTarget?: string },
-  ): Promise<Entry> {
+  protected override async makeObject(parent: InodeId, name: string, attributes: NewObject): Promise<Entry> {
     this.#parts.openFiles.refuseIfReadOnly();
     const node = await this.#parts.namespace.makeObject(this.#tree.directory(parent), name, attributes);
     return entryReply(node, this.#now());
@@ -343,13 +335,4 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   #now(): number {
     return this.#context.monotonicMs();
   }
-}
-
-/** Made here, not in the bucket, and nobody is writing: no other close will bring it there (RULES 10: nor after a failure). */
-function isYetToBeMade(node: FileNode): boolean {
-  return node.version === undefined && node.writers === 0 && node.saveError === undefined;
-}
-
-function ownerOf({ uid, gid }: Caller, mode: number, umask: number): OwnerAndMode {
-  return { uid, gid, mode: mode & 0o7777 & ~umask };
 }

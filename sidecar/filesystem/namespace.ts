@@ -28,6 +28,14 @@ import { isTrusted } from "./trust.ts";
 const REMOVE_ATTEMPTS = 8;
 const NO_BYTES = { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 } as const;
 
+/** What an object that is complete as it is made is to be. */
+export interface NewObject extends OwnerAndMode {
+  readonly kind: FileKind;
+  readonly linkTarget?: string;
+  /** Of device nodes only. */
+  readonly deviceNumber?: number;
+}
+
 type ObjectVersion = Pick<ObjectInfo, "name" | "generation">;
 
 export class Namespace {
@@ -70,14 +78,15 @@ export class Namespace {
   }
 
   /** A file, link, FIFO, socket or device node that is complete as it is made. */
-  async makeObject(
-    parent: DirectoryNode,
-    name: string,
-    attributes: OwnerAndMode & { kind: FileKind; linkTarget?: string },
-  ): Promise<ObjectNode> {
+  async makeObject(parent: DirectoryNode, name: string, attributes: NewObject): Promise<ObjectNode> {
     const { tree, bucket, fileDefaults, wallNs, nextOperationId } = this.#context;
     await this.checkFree(parent, name);
-    const stored = { linkTarget: undefined, ...attributes, modifyTimeNs: wallNs() };
+    const stored = {
+      linkTarget: undefined,
+      deviceNumber: undefined,
+      ...attributes,
+      modifyTimeNs: wallNs(),
+    };
     const properties = {
       contentType: contentTypeOf(name),
       metadata: metadataForInsert(stored, fileDefaults, undefined),

@@ -80,6 +80,8 @@ export class FileNode extends NodeBase {
   /** Moves whenever the bytes may have changed; pages the kernel cached under an older number are stale. */
   contentSerial = 0;
   pagesSerial = -1;
+  /** The kernel has asked us for bytes, and may have kept pages of them. */
+  pagesGiven = false;
   /** The last upload's failure, until one succeeds. */
   saveError: unknown;
   /** The name went to a newer version, or was removed, elsewhere: no new writer may come. */
@@ -224,6 +226,10 @@ export function isDirectory(node: Node | undefined): node is DirectoryNode {
 }
 export function isFile(node: Node | undefined): node is FileNode {
   return node?.kind === "file";
+}
+/** Made here, not in the bucket, and nobody is writing: no other close will bring it there (RULES 10: nor after a failure). */
+export function isYetToBeMade(node: FileNode): boolean {
+  return node.version === undefined && node.writers === 0 && node.saveError === undefined;
 }
 /** Whether what this machine has of the node must not give way to what the bucket says. */
 export function isLocal(node: Node): boolean {

@@ -1,13 +1,30 @@
-// The operations that few programs use: space on disk, and what else not every file system has.
+// The operations that few programs use: special files, space on disk, and what else not every file system has.
 
 import type * as seam from "./filesystem.ts";
-import type { Caller, FileSystem, HandleId, InodeId } from "./filesystem.ts";
+import type { Caller, Entry, FileSystem, HandleId, InodeId } from "./filesystem.ts";
+import { isDevice, kindOfMode, ownerOf } from "./metadata.ts";
+import type { NewObject } from "./namespace.ts";
 import type { Parts } from "./parts.ts";
 
-type Rarer = "changeSpace" | "copyRange";
+type Rarer = "makeNode" | "changeSpace" | "copyRange" | "seek";
 
 export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
   protected abstract readonly parts: Parts;
+
+  protected abstract makeObject(parent: InodeId, name: string, attributes: NewObject): Promise<Entry>;
+
+  async makeNode(
+    caller: Caller,
+    parent: InodeId,
+    name: string,
+    mode: number,
+    umask: number,
+    deviceNumber: number,
+  ): Promise<Entry> {
+    const kind = kindOfMode(mode) ?? "file";
+    const device = isDevice(kind) ? { deviceNumber } : {};
+    return this.makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind, ...device });
+  }
 
   async changeSpace(
     _caller: Caller,
@@ -18,6 +35,16 @@ export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
     length: number,
   ): Promise<void> {
     await this.parts.space.change(this.parts.openFiles.get(handle), change, offset, length);
+  }
+
+  async seek(
+    _caller: Caller,
+    _inode: InodeId,
+    handle: HandleId,
+    offset: number,
+    target: "data" | "hole",
+  ): Promise<number> {
+    return this.parts.space.seek(this.parts.openFiles.get(handle), offset, target);
   }
 
   async copyRange(

@@ -296,7 +296,7 @@ export class Tree {
     // What is known already is no news: a folder's own times move with its entries, not with its placeholder.
     if (before !== undefined && before !== "absent" && before !== object && !isNewer(object, before)) return;
     const defaults = isDirectory(node) ? this.#options.directoryDefaults : this.#options.fileDefaults;
-    const { uid, gid, mode, modifyTimeNs, linkTarget } = decodeAttributes(object, defaults);
+    const { uid, gid, mode, modifyTimeNs, linkTarget, deviceNumber } = decodeAttributes(object, defaults);
     const changed =
       node.uid !== uid || node.gid !== gid || node.mode !== mode || node.modifyTimeNs !== modifyTimeNs;
     Object.assign(node, { uid, gid, mode });
@@ -308,7 +308,7 @@ export class Tree {
       node.accessTimeNs = node.modifyTimeNs;
       if (node.lookupCount > 0) this.#options.attributesChanged(node);
     }
-    if (node instanceof SpecialNode) node.linkTarget = linkTarget;
+    if (node instanceof SpecialNode) Object.assign(node, { linkTarget, deviceNumber: deviceNumber ?? 0 });
   }
 
   #add<T extends Node>(parent: DirectoryNode, name: string, owner: OwnerAndMode, node: T): T {

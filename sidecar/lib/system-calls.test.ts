@@ -49,11 +49,11 @@ test("a read lease is refused while anyone can write to the file", (t) => {
 test("holes are found, made and counted", async (t) => {
   const file = open(t, path.join(folder(t), "sparse"), "w+");
   fs.writeSync(file, Buffer.alloc(65536, 1), 0, 65536, 1 << 20);
-  t.is(calls.seekData(file, 0), 1 << 20);
-  t.is(calls.seekHole(file, 1 << 20), (1 << 20) + 65536);
-  t.is(calls.seekData(file, 1 << 24), undefined);
+  t.is(await calls.seekData(file, 0), 1 << 20);
+  t.is(await calls.seekHole(file, 1 << 20), (1 << 20) + 65536);
+  t.is(await calls.seekData(file, 1 << 24), undefined);
   await calls.allocate(file, calls.FALLOCATE_PUNCH_HOLE | calls.FALLOCATE_KEEP_SIZE, 1 << 20, 65536);
-  t.is(calls.seekData(file, 0), undefined);
+  t.is(await calls.seekData(file, 0), undefined);
   t.is(fs.fstatSync(file).size, (1 << 20) + 65536);
   await calls.syncFileRange(file, 0, 0, calls.SYNC_RANGE_WRITE);
 });

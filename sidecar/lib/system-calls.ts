@@ -134,8 +134,13 @@ export function lockExclusively(descriptor: number): boolean {
 }
 
 /** fallocate(2). */
-export function allocate(descriptor: number, mode: number, offset: number, length: number): Promise<void> {
-  return onPool("fallocate", native.fallocate, descriptor, mode, offset, length);
+export async function allocate(
+  descriptor: number,
+  mode: number,
+  offset: number,
+  length: number,
+): Promise<void> {
+  await onPool("fallocate", native.fallocate, descriptor, mode, offset, length);
 }
 
 /**
@@ -158,31 +163,32 @@ export async function copyFileRange(
 }
 
 /** sync_file_range(2): starts or awaits writing dirty pages; no promise about metadata. */
-export function syncFileRange(
+export async function syncFileRange(
   descriptor: number,
   offset: number,
   length: number,
   flags: number,
 ): Promise<void> {
-  return onPool("sync_file_range", native.syncFileRange, descriptor, offset, length, flags);
+  await onPool("sync_file_range", native.syncFileRange, descriptor, offset, length, flags);
 }
 
 /** lseek(2) SEEK_DATA: where data starts at or after `offset`; undefined if only holes follow. */
-export function seekData(descriptor: number, offset: number): number | undefined {
+export function seekData(descriptor: number, offset: number): Promise<number | undefined> {
   return seek(descriptor, offset, SEEK_DATA);
 }
 
 /** lseek(2) SEEK_HOLE: where a hole starts at or after `offset` (the end counts); undefined beyond the end. */
-export function seekHole(descriptor: number, offset: number): number | undefined {
+export function seekHole(descriptor: number, offset: number): Promise<number | undefined> {
   return seek(descriptor, offset, SEEK_HOLE);
 }
 
-function seek(descriptor: number, offset: number, whence: number): number | undefined {
-  const found: unknown = native.lseek(descriptor, offset, whence);
-  if (typeof found === "number" && found >= 0) return found;
-  const errno = koffi.errno();
-  if (errno === constants.errno.ENXIO) return undefined;
-  throw new SystemCallError("lseek", errno);
+async function seek(descriptor: number, offset: number, whence: number): Promise<number | undefined> {
+  try {
+    return await onPool("lseek", native.lseek, descriptor, offset, whence);
+  } catch (error) {
+    if (error instanceof SystemCallError && error.code === "ENXIO") return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -207,8 +213,8 @@ export function mountFileSystem(
 }
 
 /** umount2(2) of the uppermost mount at `target`. */
-export function unmountFileSystem(target: string, flags: number): Promise<void> {
-  return onPool("umount2", native.umount2, target, flags);
+export async function unmountFileSystem(target: string, flags: number): Promise<void> {
+  await onPool("umount2", native.umount2, target, flags);
 }
 
 /** Calls `onReadable` each time the event loop finds the descriptor readable or in error, until closed. */
@@ -285,12 +291,13 @@ interface AsyncCall {
   async(...args: unknown[]): void;
 }
 
-function onPool(syscall: string, call: AsyncCall, ...args: unknown[]): Promise<void> {
+/** Answers what the call returns. */
+function onPool(syscall: string, call: AsyncCall, ...args: unknown[]): Promise<number> {
   return new Promise((resolve, reject) => {
     call.async(...args, (error: Error | null, result: number) => {
       if (error !== null) reject(error);
       else if (result < 0) reject(new SystemCallError(syscall, koffi.errno()));
-      else resolve();
+      else resolve(result);
     });
   });
 }

@@ -290,6 +290,11 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     return Promise.reject(new FileSystemError("ENOSYS", "files are opened without asking"));
   }
 
+  /** Nor this: the kernel was told that it sees one piece of data. */
+  seek(): Promise<number> {
+    return Promise.reject(new FileSystemError("ENOSYS", "holes are not shown"));
+  }
+
   async flush(): Promise<void> {}
 
   async fsync(): Promise<void> {}

@@ -29,6 +29,6 @@ export function versionAttributes(served: ServedVersion, defaults: OwnerAndMode)
     modifyTimeNs,
     accessTimeNs: modifyTimeNs,
     changeTimeNs: BigInt(version.updatedMs) * NS_PER_MS,
-    deviceNumber: 0,
+    deviceNumber: stored.deviceNumber ?? 0,
   };
 }

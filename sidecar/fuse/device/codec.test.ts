@@ -181,6 +181,11 @@ test("the requests on open files", (t) => {
     length: 1 << 20,
     mode: 3,
   });
+  t.deepEqual(decode.decodeSeek(request(position, "04000000 00000000")), {
+    handle: 9 as HandleId,
+    offset: 2 ** 32,
+    whence: 4,
+  });
   const copy = request(
     position,
     "0700000000000000 0a00000000000000 0010000000000000",
@@ -241,6 +246,7 @@ test("answers to OPEN, OPENDIR and CREATE say who serves the bytes", (t) => {
 
 test("answers to WRITE, STATFS and INIT", (t) => {
   t.deepEqual(encode.encodeWritten(4096).subarray(16), hex("00100000 00000000"));
+  t.deepEqual(encode.encodeSought(2 ** 33 + 1).subarray(16), hex("0100000002000000"));
   t.deepEqual(encode.encodeCopied(2 ** 33 + 1).subarray(16), hex("0100000002000000"));
   const statistics = {
     blockSize: 4096,

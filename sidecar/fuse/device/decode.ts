@@ -279,6 +279,15 @@ export function decodeCopyRange(bytes: Buffer): {
   };
 }
 
+/** fuse_lseek_in: whence as of lseek(2). */
+export function decodeSeek(bytes: Buffer): { handle: HandleId; offset: number; whence: number } {
+  return {
+    handle: decodeHandle(bytes),
+    offset: readU64(bytes, BODY + 8),
+    whence: bytes.readUInt32LE(BODY + 16),
+  };
+}
+
 /** fuse_interrupt_in: the id of the request that is to be interrupted. */
 export function decodeInterrupt(bytes: Buffer): bigint {
   return bytes.readBigUInt64LE(BODY);

@@ -27,7 +27,6 @@ const refusals: Readonly<Partial<Record<OpcodeName, number>>> = {
   LISTXATTR: ENOSYS,
   REMOVEXATTR: ENOSYS,
   ACCESS: ENOSYS, // the kernel checks by owner and mode (default_permissions)
-  LSEEK: ENOSYS, // SEEK_DATA and SEEK_HOLE then see one piece of data
   SYNCFS: ENOSYS,
   TMPFILE: ENOSYS, // EOPNOTSUPP; programs then create and unlink
   STATX: ENOSYS, // GETATTR instead
@@ -41,6 +40,7 @@ const immutableRefusals: Readonly<Partial<Record<OpcodeName, number>>> = {
   OPEN: ENOSYS,
   FLUSH: ENOSYS,
   FSYNC: ENOSYS,
+  LSEEK: ENOSYS, // SEEK_DATA and SEEK_HOLE then see one piece of data
 };
 
 const O_ACCMODE = 0o3;

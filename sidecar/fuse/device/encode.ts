@@ -19,6 +19,7 @@ import {
   EXPIRE_ONLY,
   FOPEN,
   INIT_OUT_SIZE,
+  LSEEK_OUT_SIZE,
   NOTIFY,
   OPEN_OUT_SIZE,
   OUT_HEADER_SIZE,
@@ -160,6 +161,13 @@ export function encodeWritten(size: number): Buffer {
 export function encodeCopied(size: number): Buffer {
   const answer = Buffer.alloc(OUT_HEADER_SIZE + COPY_FILE_RANGE_OUT_SIZE);
   writeU64(answer, size, BODY);
+  return answer;
+}
+
+/** fuse_lseek_out. */
+export function encodeSought(offset: number): Buffer {
+  const answer = Buffer.alloc(OUT_HEADER_SIZE + LSEEK_OUT_SIZE);
+  writeU64(answer, offset, BODY);
   return answer;
 }
 

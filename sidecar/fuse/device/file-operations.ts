@@ -9,7 +9,7 @@ import * as decode from "./decode.ts";
 import * as encode from "./encode.ts";
 import { Listing } from "./listing.ts";
 import type { Operation } from "./operation.ts";
-import { FALLOC, FSYNC_FDATASYNC, type OpcodeName } from "./protocol.ts";
+import { FALLOC, FSYNC_FDATASYNC, type OpcodeName, SEEK } from "./protocol.ts";
 
 async function list(
   fileSystem: FileSystem,
@@ -119,6 +119,15 @@ export function fileOperations(log: Log) {
     COPY_FILE_RANGE_64: async (fileSystem, call, bytes) => ({
       body: encode.encodeCopied(await copyRange(fileSystem, call, bytes)),
     }),
+
+    LSEEK: async (fileSystem, call, bytes) => {
+      const { handle, offset, whence } = decode.decodeSeek(bytes);
+      const target = whence === SEEK.DATA ? "data" : whence === SEEK.HOLE ? "hole" : undefined;
+      if (target === undefined) throw new FileSystemError("EINVAL", `lseek by ${whence} is not known`);
+      return {
+        body: encode.encodeSought(await fileSystem.seek(call, call.inode, handle, offset, target)),
+      };
+    },
 
     RELEASE: (fileSystem, call, bytes) =>
       inBackground(fileSystem.release(call.inode, decode.decodeHandle(bytes)), call.inode),

@@ -16,6 +16,7 @@ export const STATFS_OUT_SIZE = 80; // fuse_statfs_out
 export const WRITE_IN_SIZE = 40; // fuse_write_in
 export const WRITE_OUT_SIZE = 8; // fuse_write_out
 export const COPY_FILE_RANGE_OUT_SIZE = 8; // fuse_copy_file_range_out
+export const LSEEK_OUT_SIZE = 8; // fuse_lseek_out
 export const DIRENT_SIZE = 24; // fuse_dirent without its name
 
 /** What a read of the device must have room for beyond max_write: in_header + write_in, a page in practice. */
@@ -149,6 +150,9 @@ export const RENAME_EXCHANGE = 2;
 
 /** Modes of fallocate(2) that the kernel passes on, <linux/falloc.h>. */
 export const FALLOC = { KEEP_SIZE: 1 << 0, PUNCH_HOLE: 1 << 1, ZERO_RANGE: 1 << 4 } as const;
+
+/** Of lseek(2), what comes to a file system. */
+export const SEEK = { DATA: 3, HOLE: 4 } as const;
 
 /** enum fuse_notify_code, carried in the `error` field of an answer whose `unique` is 0. */
 export const NOTIFY = { INVAL_INODE: 2, INVAL_ENTRY: 3, RESEND: 7, INC_EPOCH: 8 } as const;

@@ -21,7 +21,7 @@ KEEP, HOLE, COLLAPSE, ZERO, INSERT = 1, 2, 8, 16, 32
 def fallocate(f, mode, offset, length):
     return "done" if libc.fallocate(f.fileno(), mode, offset, length) == 0 else errno.errorcode[ctypes.get_errno()]
 `;
-// SEMANTICS: the addon does not pass fallocate on. glibc does what posix_fallocate promises by writing.
+// CHANNELS: the addon does not pass fallocate on. glibc does what posix_fallocate promises by writing.
 const REFUSED = "ENOTSUP";
 
 behaviour("posix_fallocate makes a file longer by zeros, never shorter", async ({ t, python, object }) => {
@@ -124,6 +124,58 @@ f = open("f","r+b"); print(fallocate(f, COLLAPSE, 0, 4096), fallocate(f, INSERT,
 print(fallocate(open("f","rb"), 0, 0, 10))`);
   t.is(seen, "ENOTSUP ENOTSUP\nEBADF\n");
   t.is((await object("f"))?.length, 16_384);
+});
+
+/** `holes(file)` answers the pieces of data as SEEK_DATA and SEEK_HOLE show them. */
+const HOLES = `
+import errno
+def holes(fd):
+    pieces = []; position = 0
+    while True:
+        try: start = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError as e: return pieces, errno.errorcode[e.errno]
+        position = os.lseek(fd, start, os.SEEK_HOLE); pieces.append((start, position))
+`;
+const MB = 1 << 20;
+
+behaviour(
+  "SEEK_DATA and SEEK_HOLE find the holes of a file that is open, and of one that was written here",
+  async ({ t, setting, python }) => {
+    const seen = await python(`${HOLES}
+f = open("f","wb", 0); f.truncate(5 << 30); os.pwrite(f.fileno(), b"x" * 65536, 3 << 30)
+s = os.fstat(f.fileno()); print(s.st_size, s.st_blocks, holes(f.fileno())); os.unlink("f"); f.close()
+g = open("g","wb"); g.truncate(${4 * MB}); os.pwrite(g.fileno(), b"x" * 65536, ${MB}); g.close()
+r = os.open("g", os.O_RDONLY); os.read(r, 10); print(holes(r)); print(os.lseek(r, ${2 * MB}, os.SEEK_HOLE))
+try: os.lseek(r, ${4 * MB}, os.SEEK_HOLE)
+except OSError as e: print(errno.errorcode[e.errno])`);
+    // SEMANTICS: libfuse 2.9 does not know lseek.
+    const three = 3 * 2 ** 30;
+    t.is(
+      seen,
+      setting === "native"
+        ? `${5 * 2 ** 30} 128 ([(0, ${5 * 2 ** 30})], 'ENXIO')\n([(0, ${4 * MB})], 'ENXIO')\n${4 * MB}\nENXIO\n`
+        : `${5 * 2 ** 30} 128 ([(${three}, ${three + 65_536})], 'ENXIO')\n([(${MB}, ${MB + 65_536})], 'ENXIO')\n${2 * MB}\nENXIO\n`,
+    );
+  },
+);
+
+behaviour(
+  "what is still in the bucket only is data, whatever the local file has there",
+  async ({ t, server, top, python }) => {
+    await server.put(`${top}/big`, Buffer.alloc(66 * MB));
+    const seen = await python(`${HOLES}
+r = os.open("big", os.O_RDONLY); os.pread(r, 10, ${20 * MB}); print(holes(r))`);
+    t.is(seen, `([(0, ${66 * MB})], 'ENXIO')\n`);
+  },
+);
+
+behaviour("what is stored through a mapping into a hole is data at once", async ({ t, python }) => {
+  const seen = await python(`
+import mmap
+f = open("f","w+b"); f.truncate(${4 * MB}); r = os.open("f", os.O_RDONLY)
+m = mmap.mmap(f.fileno(), 0); m[${2 * MB}:${2 * MB} + 5] = b"hello"
+at = os.lseek(r, ${MB}, os.SEEK_DATA); print(at <= ${2 * MB} and os.lseek(r, at, os.SEEK_HOLE) >= ${2 * MB} + 5); m.close(); f.close()`);
+  t.is(seen, "True\n");
 });
 
 test("device: what does not fit on the local disk is refused with ENOSPC before any of it is taken", async (t) => {
