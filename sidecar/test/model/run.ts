@@ -18,6 +18,8 @@ export interface Handle {
   readonly slot: number;
   readonly who: Who;
   readonly writable: boolean;
+  /** Opened with O_SYNC or O_DSYNC. */
+  readonly synchronous: boolean;
   /** Of the plain file: the same file has the same, whatever its name is by now. */
   readonly inode: bigint;
 }
@@ -84,8 +86,8 @@ export class Run {
     return this.#nextSlot++;
   }
 
-  noteHandle(slot: number, who: Who, writable: boolean, inode: bigint): void {
-    this.handles.push({ slot, who, writable, inode });
+  noteHandle(handle: Handle): void {
+    this.handles.push(handle);
   }
 
   dropHandle(handle: Handle): void {

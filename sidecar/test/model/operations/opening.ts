@@ -27,7 +27,8 @@ const open = operation(
     const answer = await run.both(who, { call: "open", slot, path: name, flags: wanted, mode });
     if ("errno" in answer) return;
     const writable = access !== "O_RDONLY" || wanted.includes("O_TRUNC");
-    run.noteHandle(slot, who, writable, run.inodeOf(name));
+    const synchronous = wanted.some((flag) => flag === "O_SYNC" || flag === "O_DSYNC");
+    run.noteHandle({ slot, who, writable, synchronous, inode: run.inodeOf(name) });
   },
 );
 
@@ -70,7 +71,7 @@ const duplicate = operation("dup", 2, index, async (run, number) => {
   if (handle === undefined) return;
   const to = run.newSlot();
   await run.both(handle.who, { call: "duplicate", slot: handle.slot, to });
-  run.noteHandle(to, handle.who, handle.writable, handle.inode);
+  run.noteHandle({ ...handle, slot: to });
 });
 
 const temporary = operation("O_TMPFILE", 1, who, async (run, who) => {

@@ -9,6 +9,7 @@ import { LOOKING } from "./looking.ts";
 import { NAMES } from "./names.ts";
 import { OPENING } from "./opening.ts";
 import { RESTARTING } from "./restarting.ts";
+import { TOGETHER } from "./together.ts";
 
 const OPERATIONS = [
   ...OPENING,
@@ -17,6 +18,7 @@ const OPERATIONS = [
   ...ATTRIBUTES,
   ...LOOKING,
   ...ELSEWHERE,
+  ...TOGETHER,
   ...RESTARTING,
 ];
 
