@@ -19,6 +19,7 @@ import type {
 } from "./filesystem.ts";
 import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
 import { isDirectory, isFile, type FileNode } from "./nodes.ts";
+import { ownerOfNew } from "./ownership.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
@@ -101,8 +102,8 @@ export class MountedFileSystem implements FileSystem {
   }
 
   async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
-    const { uid, gid } = caller;
-    return this.#makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
+    const owner = ownerOfNew(this.#tree.directory(parent), caller, { mode: 0o777, umask: 0 });
+    return this.#makeObject(parent, name, { ...owner, kind: "symlink", linkTarget: target });
   }
 
   async link(): Promise<Entry> {
@@ -111,7 +112,8 @@ export class MountedFileSystem implements FileSystem {
 
   async makeNode(caller: Caller, parent: InodeId, name: string, mode: number, umask: number): Promise<Entry> {
     const kind = kindOfMode(mode) ?? "file";
-    return this.#makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind });
+    const owner = ownerOfNew(this.#tree.directory(parent), caller, { mode, umask });
+    return this.#makeObject(parent, name, { ...owner, kind });
   }
 
   async makeDirectory(
@@ -122,11 +124,9 @@ export class MountedFileSystem implements FileSystem {
     umask: number,
   ): Promise<Entry> {
     this.#parts.openFiles.refuseIfReadOnly();
-    const made = await this.#parts.namespace.makeDirectory(
-      this.#tree.directory(parent),
-      name,
-      ownerOf(caller, mode, umask),
-    );
+    const directory = this.#tree.directory(parent);
+    const owner = ownerOfNew(directory, caller, { mode, umask, folder: true });
+    const made = await this.#parts.namespace.makeDirectory(directory, name, owner);
     return entryReply(made, this.#now());
   }
 
@@ -187,12 +187,8 @@ export class MountedFileSystem implements FileSystem {
     flags: number,
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
     const directory = this.#tree.directory(parent);
-    const { node, opened } = await this.#parts.creator.create(
-      directory,
-      name,
-      ownerOf(caller, mode, umask),
-      flags,
-    );
+    const owner = ownerOfNew(directory, caller, { mode, umask });
+    const { node, opened } = await this.#parts.creator.create(directory, name, owner, flags);
     return { entry: entryReply(node, this.#now()), opened };
   }
 
@@ -339,8 +335,4 @@ export class MountedFileSystem implements FileSystem {
 /** Made here, not in the bucket, and nobody is writing: no other close will bring it there (RULES 10: nor after a failure). */
 function isYetToBeMade(node: FileNode): boolean {
   return node.version === undefined && node.writers === 0 && node.saveError === undefined;
-}
-
-function ownerOf({ uid, gid }: Caller, mode: number, umask: number): OwnerAndMode {
-  return { uid, gid, mode: mode & 0o7777 & ~umask };
 }
