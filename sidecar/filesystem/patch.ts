@@ -34,8 +34,11 @@ export class Patcher {
   async owe(node: Node): Promise<void> {
     node.patchOwed = true;
     this.#owing.add(node);
-    if (isDirectory(node) && (await this.#madePlaceholder(node))) return;
-    const target = this.#target(node);
+    let target = this.#target(node);
+    if (target === undefined && isDirectory(node)) {
+      if (await this.#madePlaceholder(node)) return;
+      target = this.#target(node);
+    }
     if (target !== undefined)
       await this.#context.owed.owePatch(target.name, target.generation, this.#metadata(node));
     this.#gather(node, GATHER_MS);
