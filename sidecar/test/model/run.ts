@@ -20,6 +20,7 @@ export interface Handle {
   readonly writable: boolean;
   /** Opened with O_SYNC or O_DSYNC. */
   readonly synchronous: boolean;
+  readonly folder: boolean;
   /** Of the plain file: the same file has the same, whatever its name is by now. */
   readonly inode: bigint;
 }
@@ -97,6 +98,16 @@ export class Run {
   /** Plain inode of what a path leads to. */
   inodeOf(name: string): bigint {
     return statSync(path.join(this.plain, name), { bigint: true }).ino;
+  }
+
+  /** Plain inode of what `name` in an open folder leads to; undefined if the folder has no name any more. */
+  inodeOfHandle(folder: Handle, name: string): bigint | undefined {
+    const place = this.everything().find(({ status }) => status.ino === folder.inode)?.path;
+    return place === undefined ? undefined : this.inodeOf(`${place}/${name}`);
+  }
+
+  isFolder(inode: bigint): boolean {
+    return this.everything().some(({ status }) => status.ino === inode && status.isDirectory());
   }
 
   isOpen(inode: bigint): boolean {

@@ -5,6 +5,7 @@ import type { Step } from "../operation.ts";
 import { ATTRIBUTES } from "./attributes.ts";
 import { CONTENTS } from "./contents.ts";
 import { ELSEWHERE } from "./elsewhere.ts";
+import { FOLDERS } from "./folders.ts";
 import { LOOKING } from "./looking.ts";
 import { NAMES } from "./names.ts";
 import { OPENING } from "./opening.ts";
@@ -17,6 +18,7 @@ const OPERATIONS = [
   ...NAMES,
   ...ATTRIBUTES,
   ...LOOKING,
+  ...FOLDERS,
   ...ELSEWHERE,
   ...TOGETHER,
   ...RESTARTING,
