@@ -1,7 +1,7 @@
 // Creating files: they exist here only until their first close, except for locks.
 
 import { constants } from "node:fs";
-import { hasDescriptorOf } from "../lib/process-files.ts";
+import { hasWritableOnFuse } from "../lib/process-files.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { OpenedFile } from "./filesystem.ts";
@@ -81,8 +81,8 @@ export class FileCreator {
 
 /**
  * A shell opens `> file`, duplicates the descriptor and closes the first one before anything is written. As long
- * as the process has another descriptor of the file, another close comes: an empty version need not be uploaded.
+ * as the process has another one that can write, another close comes: an empty version need not be uploaded.
  */
 export async function isAboutToBeWritten(node: FileNode, pid: number): Promise<boolean> {
-  return node.writtenWhole && node.size === 0 && (await hasDescriptorOf(pid, node.id));
+  return node.writtenWhole && node.size === 0 && (await hasWritableOnFuse(pid, node.id));
 }

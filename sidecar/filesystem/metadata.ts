@@ -45,15 +45,6 @@ export interface StoredAttributes extends OwnerAndMode {
   readonly deviceNumber: number | undefined;
 }
 
-/** Of what a program makes. `mode` is what it asked for. */
-export function ownerOf(
-  { uid, gid }: { readonly uid: number; readonly gid: number },
-  mode: number,
-  umask: number,
-): OwnerAndMode {
-  return { uid, gid, mode: mode & 0o7777 & ~umask };
-}
-
 export function kindOfMode(mode: number): FileKind | undefined {
   const found = Object.entries(KIND_BITS).find(([, bits]) => (mode & 0o170000) === bits);
   return found?.[0] as FileKind | undefined;

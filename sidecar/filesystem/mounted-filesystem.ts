@@ -17,11 +17,10 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { ownerOf } from "./metadata.ts";
-import type { NewObject } from "./namespace.ts";
 import { isDirectory, isFile, isYetToBeMade } from "./nodes.ts";
+import { ownerOfNew } from "./ownership.ts";
 import { makeParts, type Parts } from "./parts.ts";
-import { RarerOperations } from "./rarer-operations.ts";
+import { RarerOperations, type NewlyMade } from "./rarer-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
 import { Tree } from "./tree.ts";
@@ -110,8 +109,12 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   }
 
   async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
-    const { uid, gid } = caller;
-    return this.makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
+    return this.makeObject(caller, parent, name, {
+      kind: "symlink",
+      mode: 0o777,
+      umask: 0,
+      linkTarget: target,
+    });
   }
 
   async link(): Promise<Entry> {
@@ -126,11 +129,9 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     umask: number,
   ): Promise<Entry> {
     this.#parts.openFiles.refuseIfReadOnly();
-    const made = await this.#parts.namespace.makeDirectory(
-      this.#tree.directory(parent),
-      name,
-      ownerOf(caller, mode, umask),
-    );
+    const directory = this.#tree.directory(parent);
+    const owner = ownerOfNew(directory, caller, { mode, umask, folder: true });
+    const made = await this.#parts.namespace.makeDirectory(directory, name, owner);
     return entryReply(made, this.#now());
   }
 
@@ -191,12 +192,8 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     flags: number,
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
     const directory = this.#tree.directory(parent);
-    const { node, opened } = await this.#parts.creator.create(
-      directory,
-      name,
-      ownerOf(caller, mode, umask),
-      flags,
-    );
+    const owner = ownerOfNew(directory, caller, { mode, umask });
+    const { node, opened } = await this.#parts.creator.create(directory, name, owner, flags);
     return { entry: entryReply(node, this.#now()), opened };
   }
 
@@ -316,10 +313,16 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     });
   }
 
-  protected override async makeObject(parent: InodeId, name: string, attributes: NewObject): Promise<Entry> {
-    this.#parts.openFiles.refuseIfReadOnly();
-    const node = await this.#parts.namespace.makeObject(this.#tree.directory(parent), name, attributes);
-    return entryReply(node, this.#now());
+  protected override async makeObject(
+    caller: Caller,
+    parent: InodeId,
+    name: string,
+    { mode, umask, ...rest }: NewlyMade,
+  ): Promise<Entry> {
+    this.parts.openFiles.refuseIfReadOnly();
+    const directory = this.#tree.directory(parent);
+    const attributes = { ...ownerOfNew(directory, caller, { mode, umask }), ...rest };
+    return entryReply(await this.parts.namespace.makeObject(directory, name, attributes), this.#now());
   }
 
   /** Whoever reads through the serve mount knows of it before the program that changed something is answered. */

@@ -34,7 +34,11 @@ export class Patcher {
   async owe(node: Node): Promise<void> {
     node.patchOwed = true;
     this.#owing.add(node);
-    const target = this.#target(node);
+    let target = this.#target(node);
+    if (target === undefined && isDirectory(node)) {
+      if (await this.#madePlaceholder(node)) return;
+      target = this.#target(node);
+    }
     if (target !== undefined)
       await this.#context.owed.owePatch(target.name, target.generation, this.#metadata(node));
     this.#gather(node, GATHER_MS);
@@ -162,6 +166,26 @@ export class Patcher {
     } finally {
       endChange?.();
     }
+  }
+
+  /** What is owed is recorded for an object. A folder without one gets it now, with these attributes. */
+  async #madePlaceholder(directory: DirectoryNode): Promise<boolean> {
+    return directory.changes.run(async () => {
+      if (this.#target(directory) !== undefined || !this.#context.tree.isAttached(directory)) return false;
+      try {
+        await this.writePlaceholder(directory);
+        this.#owing.delete(directory);
+        return true;
+      } catch (error) {
+        if (!isBucketError(error, "precondition-failed")) {
+          this.#gather(directory, RETRY_MS); // programs see it set, though they were told that it failed
+          throw error;
+        }
+        const { value } = await this.#context.bucket.stat(this.#context.tree.objectName(directory));
+        directory.placeholder = value; // somebody else made it
+        return false;
+      }
+    });
   }
 
   #target(node: Node): Target | undefined {

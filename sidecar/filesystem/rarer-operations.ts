@@ -2,16 +2,27 @@
 
 import type * as seam from "./filesystem.ts";
 import type { Caller, Entry, FileSystem, HandleId, InodeId } from "./filesystem.ts";
-import { isDevice, kindOfMode, ownerOf } from "./metadata.ts";
+import { isDevice, kindOfMode, type OwnerAndMode } from "./metadata.ts";
 import type { NewObject } from "./namespace.ts";
 import type { Parts } from "./parts.ts";
+
+/** Something that is complete as it is made, and as what a program asked for it. */
+export interface NewlyMade extends Omit<NewObject, keyof OwnerAndMode> {
+  readonly mode: number;
+  readonly umask: number;
+}
 
 type Rarer = "makeNode" | "changeSpace" | "copyRange" | "seek";
 
 export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
   protected abstract readonly parts: Parts;
 
-  protected abstract makeObject(parent: InodeId, name: string, attributes: NewObject): Promise<Entry>;
+  protected abstract makeObject(
+    caller: Caller,
+    parent: InodeId,
+    name: string,
+    made: NewlyMade,
+  ): Promise<Entry>;
 
   async makeNode(
     caller: Caller,
@@ -23,7 +34,7 @@ export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
   ): Promise<Entry> {
     const kind = kindOfMode(mode) ?? "file";
     const device = isDevice(kind) ? { deviceNumber } : {};
-    return this.makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind, ...device });
+    return this.makeObject(caller, parent, name, { kind, mode, umask, ...device });
   }
 
   async changeSpace(

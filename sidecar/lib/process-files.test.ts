@@ -5,7 +5,7 @@ import path from "node:path";
 
 import test, { type ExecutionContext } from "ava";
 
-import { findWriter, hasDescriptorOf, processes } from "./process-files.ts";
+import { findWriter, hasWritableOnFuse, processes } from "./process-files.ts";
 
 /** A file on a file system whose device number stat(2) and mountinfo agree about, and a process that has it open. */
 async function opened(t: ExecutionContext, redirection: string) {
@@ -40,6 +40,6 @@ test("one that only reads it is not a writer", async (t) => {
 
 test("whether a process has a file of a FUSE mount is not guessed", async (t) => {
   const { pid, inode } = await opened(t, ">>");
-  t.false(await hasDescriptorOf(pid, inode), "it is no FUSE mount");
-  t.false(await hasDescriptorOf(0, inode));
+  t.false(await hasWritableOnFuse(pid, inode), "it is no FUSE mount");
+  t.false(await hasWritableOnFuse(0, inode));
 });

@@ -11,10 +11,10 @@ const LIMIT_MS = 100;
 const O_ACCMODE = 0o3;
 
 /**
- * Whether process (or thread) `pid` has a descriptor of the file with this inode number on a FUSE mount. False
+ * Whether process (or thread) `pid` has the file with this inode number on a FUSE mount open for writing. False
  * when it cannot be known (another pid namespace, the process is gone, no answer in time). Source: proc(5), fdinfo.
  */
-export async function hasDescriptorOf(pid: number, inode: number): Promise<boolean> {
+export async function hasWritableOnFuse(pid: number, inode: number): Promise<boolean> {
   if (pid === 0) return false;
   return Promise.race([look(pid, inode).catch(() => false), delay(LIMIT_MS, false, { ref: false })]);
 }
@@ -56,17 +56,22 @@ export async function findWriter(
 }
 
 async function hasWritable(pid: number, device: string, inode: number): Promise<boolean> {
-  const texts = (await descriptorsOf(pid)).filter(
-    (text) =>
-      field(text, "ino") === String(inode) &&
-      (Number.parseInt(field(text, "flags") ?? "0", 8) & O_ACCMODE) !== 0,
-  );
+  const texts = await writableOf(pid, inode);
   if (texts.length === 0) return false;
   const mounts = (await readFile(`/proc/${pid}/mountinfo`, "utf8"))
     .split("\n")
     .map((line) => line.split(" "));
   return texts.some((text) =>
     mounts.some(([id, , number]) => id === field(text, "mnt_id") && number === device),
+  );
+}
+
+/** proc_pid_fdinfo(5) of each descriptor of a file with this number that can write. */
+async function writableOf(pid: number, inode: number): Promise<string[]> {
+  return (await descriptorsOf(pid)).filter(
+    (text) =>
+      field(text, "ino") === String(inode) &&
+      (Number.parseInt(field(text, "flags") ?? "0", 8) & O_ACCMODE) !== 0,
   );
 }
 
@@ -78,9 +83,7 @@ async function descriptorsOf(pid: number): Promise<string[]> {
 }
 
 async function look(pid: number, inode: number): Promise<boolean> {
-  const mountIds = (await descriptorsOf(pid))
-    .filter((text) => field(text, "ino") === String(inode))
-    .map((text) => field(text, "mnt_id"));
+  const mountIds = (await writableOf(pid, inode)).map((text) => field(text, "mnt_id"));
   if (mountIds.length === 0) return false;
   const mounts = (await readFile(`/proc/${pid}/mountinfo`, "utf8")).split("\n");
   return mountIds.some((id) => mounts.some((line) => line.startsWith(`${id} `) && line.includes(" - fuse")));

@@ -34,7 +34,7 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
     // but while an older one is open, a mapping of that could fill the pages it would use.
     const { besideOthers, onClose } = await versions.admit(place, inode);
     if ((flags & O_ACCMODE) === O_RDONLY || besideOthers) thread.answerDirectIo();
-    return done(handles.add({ inode, handle, untouched: isRedirection(flags), onClose }));
+    return done(handles.add({ inode, handle, untouched: isRedirection(flags), flushed: false, onClose }));
   };
 
   return {
@@ -105,7 +105,9 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
     },
 
     flush: async (_thread, _path: string, number: number) => {
-      const { inode, handle, untouched } = handles.get(number);
+      const opened = handles.get(number);
+      opened.flushed = true;
+      const { inode, handle, untouched } = opened;
       const pid = untouched ? await closing.of(inode) : caller.pid;
       await fileSystem.flush({ ...caller, pid }, inode, handle);
       return done();
@@ -119,8 +121,14 @@ export function fileOperations({ fileSystem, paths, caller, modeOf, closing }: S
 
     // No program hears of it, and while it lasts libfuse lets nobody change the name.
     release: async (_thread, _path: string, number: number) => {
-      const { inode, handle, onClose } = handles.take(number);
+      const { inode, handle, flushed, onClose } = handles.take(number);
       onClose();
+      // The end of mknod, which has yet to be answered.
+      if (!flushed) {
+        await fileSystem.fsync(caller, inode, handle, false).catch((error: unknown) => {
+          log.error({ err: error, inode }, "a file made by mknod could not be stored");
+        });
+      }
       fileSystem.release(inode, handle).catch((error: unknown) => {
         log.error({ err: error, inode }, "closing an open file failed");
       });

@@ -10,6 +10,8 @@ export interface NativeHandle {
   readonly handle: HandleId;
   /** It was opened as an empty file, and nothing was done to it through this handle. */
   untouched: boolean;
+  /** Somebody has closed it. libfuse makes files for mknod by create and release: those nobody closes. */
+  flushed: boolean;
   /** To be called when it is closed. */
   readonly onClose: () => void;
 }

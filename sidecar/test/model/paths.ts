@@ -15,11 +15,14 @@ const COMPONENTS = [
   { weight: 1, arbitrary: fc.constant("ü #%?+") },
 ];
 
+/** One name. */
+export const component = fc.oneof(...COMPONENTS);
+
 /** A path as drawn: one by its components, or the so-manieth of those that exist. */
 export type DrawnPath = { readonly named: string } | { readonly existing: number };
 
 const named = fc
-  .array(fc.oneof(...COMPONENTS), { minLength: 1, maxLength: 3 })
+  .array(component, { minLength: 1, maxLength: 3 })
   .map((components) => ({ named: components.join("/") }));
 
 export const drawnPath: fc.Arbitrary<DrawnPath> = fc.oneof(
@@ -32,7 +35,7 @@ export const freshPath: fc.Arbitrary<DrawnPath & { readonly below?: number }> = 
   { weight: 3, arbitrary: named },
   {
     weight: 3,
-    arbitrary: fc.tuple(fc.nat({ max: 1000 }), fc.oneof(...COMPONENTS)).map(([below, last]) => ({
+    arbitrary: fc.tuple(fc.nat({ max: 1000 }), component).map(([below, last]) => ({
       named: last,
       below,
     })),

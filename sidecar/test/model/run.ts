@@ -18,6 +18,9 @@ export interface Handle {
   readonly slot: number;
   readonly who: Who;
   readonly writable: boolean;
+  /** Opened with O_SYNC or O_DSYNC. */
+  readonly synchronous: boolean;
+  readonly folder: boolean;
   /** Of the plain file: the same file has the same, whatever its name is by now. */
   readonly inode: bigint;
 }
@@ -84,8 +87,8 @@ export class Run {
     return this.#nextSlot++;
   }
 
-  noteHandle(slot: number, who: Who, writable: boolean, inode: bigint): void {
-    this.handles.push({ slot, who, writable, inode });
+  noteHandle(handle: Handle): void {
+    this.handles.push(handle);
   }
 
   dropHandle(handle: Handle): void {
@@ -95,6 +98,16 @@ export class Run {
   /** Plain inode of what a path leads to. */
   inodeOf(name: string): bigint {
     return statSync(path.join(this.plain, name), { bigint: true }).ino;
+  }
+
+  /** Plain inode of what `name` in an open folder leads to; undefined if the folder has no name any more. */
+  inodeOfHandle(folder: Handle, name: string): bigint | undefined {
+    const place = this.everything().find(({ status }) => status.ino === folder.inode)?.path;
+    return place === undefined ? undefined : this.inodeOf(`${place}/${name}`);
+  }
+
+  isFolder(inode: bigint): boolean {
+    return this.everything().some(({ status }) => status.ino === inode && status.isDirectory());
   }
 
   isOpen(inode: bigint): boolean {

@@ -2,9 +2,9 @@
 
 import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
-import { access, open, readFile, stat, writeFile } from "node:fs/promises";
+import { access, chmod, open, readFile, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { onEachChannel, session, SETTINGS, shell } from "../helpers/mounted.ts";
+import { onEachChannel, python, session, SETTINGS, shell } from "../helpers/mounted.ts";
 
 const eachChannel = onEachChannel(test.serial);
 
@@ -37,6 +37,24 @@ eachChannel(
     await mount.start();
     t.is(await server.get("half"), undefined);
     t.true(mount.lines.some(({ object, severity }) => object === "half" && severity === "WARNING"));
+  },
+);
+
+eachChannel("a file that mknod has made is in the bucket", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
+  await python(mount, 'import os; os.mknod("made", 0o644)');
+  t.is((await server.get("made"))?.toString(), "");
+});
+
+eachChannel(
+  "what was set of a folder outlives a kill at once, also of one that has no object of its own",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    await server.put("folder/f", "x");
+    await chmod(mount.path("folder"), 0o711);
+    await mount.kill();
+    await mount.start();
+    t.is((await stat(mount.path("folder"))).mode & 0o7777, 0o711);
   },
 );
 

@@ -1,7 +1,7 @@
 // Files: written, read, appended to, cut, replaced and removed, as on a local disk.
 
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { behaviours } from "../helpers/settings.ts";
 
@@ -23,6 +23,17 @@ behaviour(
   async ({ t, python, object }) => {
     await python('os.close(os.open("locked", os.O_RDONLY | os.O_CREAT, 0o644))');
     t.is(await object("locked"), "");
+  },
+);
+
+behaviour(
+  "a file that was emptied is empty in the bucket although the program has it open for reading too",
+  async ({ t, path, object }) => {
+    await writeFile(path("f"), "bytes");
+    const reader = await open(path("f"));
+    await writeFile(path("f"), "");
+    t.is(await object("f"), "");
+    await reader.close();
   },
 );
 

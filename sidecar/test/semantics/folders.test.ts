@@ -209,3 +209,14 @@ behaviour(
     t.is(await shell("ls d >/dev/null; stat -c '%Y %Z' d"), times);
   },
 );
+
+behaviour(
+  "a folder with the setgid bit gives its group to what is made in it, and folders below get the bit too",
+  async ({ t, python }) => {
+    const shown = await python(`os.mkdir("shared"); os.chown("shared", -1, 33); os.chmod("shared", 0o2775)
+open("shared/file", "w").close(); os.mkdir("shared/folder"); os.symlink("x", "shared/link")
+for name in ("file", "folder", "link"):
+    status = os.lstat("shared/" + name); print(name, status.st_gid, oct(status.st_mode & 0o2000))`);
+    t.is(shown, "file 33 0o0\nfolder 33 0o2000\nlink 33 0o0\n");
+  },
+);

@@ -11,6 +11,7 @@ import sys
 
 import attributes
 import contents
+import folders
 import links
 import looking
 import mapping
@@ -18,7 +19,7 @@ import names
 import opening
 
 CALLS = {}
-for group in (opening, contents, mapping, names, links, attributes, looking):
+for group in (opening, contents, mapping, names, links, attributes, looking, folders):
     CALLS.update(group.CALLS)
 
 

@@ -22,8 +22,10 @@ def told(status):
         "kind": kind,
         "mode": oct(stat.S_IMODE(status.st_mode)),
         "owner": f"{status.st_uid}:{status.st_gid}",
-        "modified": "recently" if recent else str(status.st_mtime_ns),
     }
+    # A FIFO's moves with what is written to it on some disks: bytes that never reach them.
+    if kind != "fifo":
+        answer["modified"] = "recently" if recent else str(status.st_mtime_ns)
     # A folder's are the disk's own affair.
     if kind != "folder":
         answer["links"] = status.st_nlink

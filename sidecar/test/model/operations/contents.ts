@@ -36,7 +36,10 @@ const write = operation(
   12,
   fc.record({ on: index, tag: index, length }),
   async (run, { on, tag, length }) => {
-    await through(run, on, (slot) => ({ call: "write", slot, tag, length }));
+    const handle = await through(run, on, (slot) => ({ call: "write", slot, tag, length }));
+    // Where the kernel writes to the copy by itself, it syncs that by itself, too (RULES 29).
+    if (handle?.synchronous === true && length > 0 && !run.world.settings.passthrough)
+      await run.requireSaved(handle.inode);
   },
 );
 

@@ -80,7 +80,7 @@ const remove = operation("delete elsewhere", 3, index, async (run, number) => {
   const found = files[number % files.length];
   if (found === undefined) return;
   // What was set of a folder that has no object makes it one, a second later.
-  if (run.implied.size > 0) await delay(run.attributesUntilMs - performance.now());
+  if (run.implied.size > 0) await delay(Math.max(0, run.attributesUntilMs - performance.now()));
   run.note(`elsewhere: delete ${JSON.stringify(found.path)}`);
   await run.world.server.remove(`${run.top}/${found.path}`);
   unlinkSync(path.join(run.plain, found.path));

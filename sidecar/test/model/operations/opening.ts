@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { operation } from "../operation.ts";
 import { drawnPath, freshPath } from "../paths.ts";
 import type { Run } from "../run.ts";
+import type { Who } from "../world.ts";
 import { index, mode, who } from "./draw.ts";
 
 const access = fc.constantFrom("O_RDONLY", "O_RDWR", "O_RDWR", "O_WRONLY");
@@ -27,7 +28,9 @@ const open = operation(
     const answer = await run.both(who, { call: "open", slot, path: name, flags: wanted, mode });
     if ("errno" in answer) return;
     const writable = access !== "O_RDONLY" || wanted.includes("O_TRUNC");
-    run.noteHandle(slot, who, writable, run.inodeOf(name));
+    const synchronous = wanted.some((flag) => flag === "O_SYNC" || flag === "O_DSYNC");
+    const inode = run.inodeOf(name);
+    run.noteHandle({ slot, who, writable, synchronous, folder: run.isFolder(inode), inode });
   },
 );
 
@@ -45,7 +48,7 @@ const save = operation(
     const inode = run.inodeOf(name);
     await run.both(who, { call: "write", slot, tag, length });
     await run.both(who, { call: "close", slot });
-    if (!isEmptyAndOpen(run, inode)) await run.requireSaved(inode);
+    if (!isEmptyAndOpen(run, who, inode)) await run.requireSaved(inode);
   },
 );
 
@@ -55,14 +58,21 @@ const close = operation("close", 12, index, async (run, number) => {
   run.dropHandle(handle);
   await run.both(handle.who, { call: "close", slot: handle.slot });
   // A reader's close saves only what nobody else will.
-  const saves = handle.writable ? !isEmptyAndOpen(run, handle.inode) : !run.isOpen(handle.inode);
+  const saves = handle.writable ? !isEmptyAndOpen(run, handle.who, handle.inode) : !run.isOpen(handle.inode);
   if (saves) await run.requireSaved(handle.inode);
 });
 
-/** Closing an empty file that is open elsewhere uploads nothing: another close comes. */
-function isEmptyAndOpen(run: Run, inode: bigint): boolean {
+/**
+ * Closing an empty file that the program has open for writing once more uploads nothing: another close comes. The native
+ * channel knows of no program.
+ */
+function isEmptyAndOpen(run: Run, who: Who, inode: bigint): boolean {
   const found = run.everything().find(({ status }) => status.ino === inode);
-  return run.isOpen(inode) && found?.status.size === 0n;
+  const anybody = run.world.settings.channel === "native";
+  const others = run.handles.some(
+    (handle) => handle.inode === inode && handle.writable && (anybody || handle.who === who),
+  );
+  return others && found?.status.size === 0n;
 }
 
 const duplicate = operation("dup", 2, index, async (run, number) => {
@@ -70,7 +80,7 @@ const duplicate = operation("dup", 2, index, async (run, number) => {
   if (handle === undefined) return;
   const to = run.newSlot();
   await run.both(handle.who, { call: "duplicate", slot: handle.slot, to });
-  run.noteHandle(to, handle.who, handle.writable, handle.inode);
+  run.noteHandle({ ...handle, slot: to });
 });
 
 const temporary = operation("O_TMPFILE", 1, who, async (run, who) => {

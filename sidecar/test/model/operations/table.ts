@@ -5,10 +5,12 @@ import type { Step } from "../operation.ts";
 import { ATTRIBUTES } from "./attributes.ts";
 import { CONTENTS } from "./contents.ts";
 import { ELSEWHERE } from "./elsewhere.ts";
+import { FOLDERS } from "./folders.ts";
 import { LOOKING } from "./looking.ts";
 import { NAMES } from "./names.ts";
 import { OPENING } from "./opening.ts";
 import { RESTARTING } from "./restarting.ts";
+import { TOGETHER } from "./together.ts";
 
 const OPERATIONS = [
   ...OPENING,
@@ -16,7 +18,9 @@ const OPERATIONS = [
   ...NAMES,
   ...ATTRIBUTES,
   ...LOOKING,
+  ...FOLDERS,
   ...ELSEWHERE,
+  ...TOGETHER,
   ...RESTARTING,
 ];
 

@@ -1,0 +1,21 @@
+// Whose a new file or folder is, and what it lets others do.
+
+import type { Caller } from "./filesystem.ts";
+import type { OwnerAndMode } from "./metadata.ts";
+import type { DirectoryNode } from "./nodes.ts";
+
+const SETGID = 0o2000;
+
+/**
+ * The caller's, as its umask wants it. In a folder with the setgid bit the group is that of the folder, and folders
+ * get the bit too (inode(7)): the kernel leaves this to us.
+ */
+export function ownerOfNew(
+  parent: DirectoryNode,
+  { uid, gid }: Caller,
+  { mode, umask, folder = false }: { mode: number; umask: number; folder?: boolean },
+): OwnerAndMode {
+  const bits = mode & 0o7777 & ~umask;
+  if ((parent.mode & SETGID) === 0) return { uid, gid, mode: bits };
+  return { uid, gid: parent.gid, mode: folder ? bits | SETGID : bits };
+}
