@@ -1,6 +1,12 @@
 // A node's attributes as programs see them, and for how long the kernel may keep them.
 
-import type { Attributes, AttributesReply, Entry, FileSystemStatistics } from "./filesystem.ts";
+import {
+  ROOT_INODE,
+  type Attributes,
+  type AttributesReply,
+  type Entry,
+  type FileSystemStatistics,
+} from "./filesystem.ts";
 import { NAME_MAX_BYTES } from "./names.ts";
 import { isDirectory, isFile, isLocal, type FileNode, type Node } from "./nodes.ts";
 import { SAME_CALL_MS, remainingTrustMs } from "./trust.ts";
@@ -52,12 +58,22 @@ export function attributesOf(node: Node): Attributes {
     gid,
     size,
     blocks: Math.ceil(bytesTaken(node, size) / STAT_BLOCK_BYTES),
-    linkCount: node.parent === undefined && id !== 1 ? 0 : isDirectory(node) ? 2 : 1,
+    linkCount: linkCountOf(node),
     accessTimeNs,
     modifyTimeNs,
     changeTimeNs,
     deviceNumber: "deviceNumber" in node ? node.deviceNumber : 0,
   };
+}
+
+/**
+ * As on a disk, a folder has a link from its parent, one from itself and one from each folder in it. Of one that was never
+ * listed nobody knows how many these are: 1 says so, as btrfs always does, and programs then look for themselves.
+ */
+function linkCountOf(node: Node): number {
+  if (node.parent === undefined && node.id !== ROOT_INODE) return 0;
+  if (!isDirectory(node)) return 1;
+  return node.listed === undefined ? 1 : 2 + node.children.folders;
 }
 
 /** An object has no holes. A complete copy may have, for as long as it is what programs have open. */

@@ -11,6 +11,7 @@ import type { Fetcher, ReaderPosition } from "../copies/fetch.ts";
 import type { Summed } from "../copies/snapshot.ts";
 import type { SharedRun } from "../lib/shared-run.ts";
 import { Turn } from "../lib/turn.ts";
+import { Children } from "./children.ts";
 import { FileSystemError } from "./errors.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "./filesystem.ts";
 import type { Confirmation } from "./trust.ts";
@@ -195,7 +196,7 @@ interface NameChange {
 export class DirectoryNode extends NodeBase {
   readonly kind = "directory";
   /** Names known to exist. All of them only while `listed` is trusted. */
-  readonly children = new Map<string, Node>();
+  readonly children = new Children<Node>();
   /** When the bucket last listed this folder completely. */
   listed: Confirmation | undefined;
   /** The object `name/`: known, known to be absent, or unknown. */
