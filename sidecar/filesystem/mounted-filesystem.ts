@@ -17,8 +17,9 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { kindOfMode, type OwnerAndMode } from "./metadata.ts";
+import { kindOfMode } from "./metadata.ts";
 import { isDirectory, isFile, type FileNode } from "./nodes.ts";
+import { ownershipIn } from "./ownership.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { RarerOperations } from "./rarer-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
@@ -109,8 +110,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   }
 
   async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
-    const { uid, gid } = caller;
-    return this.#makeObject(parent, name, { kind: "symlink", uid, gid, mode: 0o777, linkTarget: target });
+    return this.#makeObject(caller, parent, name, { kind: "symlink", mode: 0o777, linkTarget: target });
   }
 
   async link(): Promise<Entry> {
@@ -119,7 +119,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
 
   async makeNode(caller: Caller, parent: InodeId, name: string, mode: number, umask: number): Promise<Entry> {
     const kind = kindOfMode(mode) ?? "file";
-    return this.#makeObject(parent, name, { ...ownerOf(caller, mode, umask), kind });
+    return this.#makeObject(caller, parent, name, { kind, mode: mode & ~umask });
   }
 
   async makeDirectory(
@@ -130,11 +130,9 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     umask: number,
   ): Promise<Entry> {
     this.#parts.openFiles.refuseIfReadOnly();
-    const made = await this.#parts.namespace.makeDirectory(
-      this.#tree.directory(parent),
-      name,
-      ownerOf(caller, mode, umask),
-    );
+    const directory = this.#tree.directory(parent);
+    const owner = ownershipIn(directory, caller, "directory", mode & ~umask);
+    const made = await this.#parts.namespace.makeDirectory(directory, name, owner);
     return entryReply(made, this.#now());
   }
 
@@ -195,12 +193,8 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     flags: number,
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
     const directory = this.#tree.directory(parent);
-    const { node, opened } = await this.#parts.creator.create(
-      directory,
-      name,
-      ownerOf(caller, mode, umask),
-      flags,
-    );
+    const owner = ownershipIn(directory, caller, "file", mode & ~umask);
+    const { node, opened } = await this.#parts.creator.create(directory, name, owner, flags);
     return { entry: entryReply(node, this.#now()), opened };
   }
 
@@ -321,12 +315,15 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   }
 
   async #makeObject(
+    caller: Caller,
     parent: InodeId,
     name: string,
-    attributes: OwnerAndMode & { kind: seam.FileKind; linkTarget?: string },
+    wanted: { kind: seam.FileKind; mode: number; linkTarget?: string },
   ): Promise<Entry> {
     this.#parts.openFiles.refuseIfReadOnly();
-    const node = await this.#parts.namespace.makeObject(this.#tree.directory(parent), name, attributes);
+    const directory = this.#tree.directory(parent);
+    const attributes = { ...wanted, ...ownershipIn(directory, caller, wanted.kind, wanted.mode) };
+    const node = await this.#parts.namespace.makeObject(directory, name, attributes);
     return entryReply(node, this.#now());
   }
 
@@ -348,8 +345,4 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
 /** Made here, not in the bucket, and nobody is writing: no other close will bring it there (RULES 10: nor after a failure). */
 function isYetToBeMade(node: FileNode): boolean {
   return node.version === undefined && node.writers === 0 && node.saveError === undefined;
-}
-
-function ownerOf({ uid, gid }: Caller, mode: number, umask: number): OwnerAndMode {
-  return { uid, gid, mode: mode & 0o7777 & ~umask };
 }
