@@ -24,6 +24,8 @@ export interface Place {
   readonly object: (name: string) => Promise<string | undefined>;
   /** Names of the objects below the folder, without it. */
   readonly objects: () => Promise<string[]>;
+  /** What has been changed in the bucket below the folder so far: "insert NAME", "move OLD-NAME", and so on. */
+  readonly changes: () => Promise<string[]>;
 }
 
 export type Behaviour = (sentence: string, act: (place: Place) => Promise<void>) => void;
@@ -72,5 +74,14 @@ function placeOf(
     object: async (name) => (await server.get(`${top}/${name}`))?.toString(),
     objects: async () =>
       (await server.names(`${top}/`)).map((name) => name.slice(top.length + 1)).filter((name) => name !== ""),
+    changes: async () =>
+      (await server.requests())
+        .filter(({ object, method }) => object?.startsWith(`${top}/`) && !/(?:get|list)$/.test(method))
+        .map(({ object, method }) => ({
+          what: method.split(".").at(-1),
+          name: object?.slice(top.length + 1),
+        }))
+        .filter(({ name }) => name !== "") // the folder itself
+        .map(({ what, name }) => `${what} ${name}`),
   };
 }
