@@ -33,7 +33,8 @@ for (const { name, settings, share } of CHANNELS) {
     `${name}: whatever programs do, the mount answers as a plain folder does, and the bucket holds what it holds`,
     async (t) => {
       t.timeout((minutes + SPARE_MINUTES) * MINUTE_MS);
-      t.log(`seed ${seed}`);
+      // At once, so that it is known also of a run that is broken off.
+      process.stdout.write(`${name}: seed ${seed}, ${time.toFixed(1)} minutes\n`);
       const say = (text: string): void => t.log(text);
       const explorer = new Explorer({ seed, minutes: time, path, settings, say });
       const { runs, calls, failure } = await explorer.explore();

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
-import { access, chmod, open, readFile, stat, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { onEachChannel, python, session, SETTINGS, shell } from "../helpers/mounted.ts";
 
@@ -55,6 +55,25 @@ eachChannel(
     await mount.kill();
     await mount.start();
     t.is((await stat(mount.path("folder"))).mode & 0o7777, 0o711);
+  },
+);
+
+eachChannel(
+  "what is set of a folder while earlier changes are being sent is stored as well",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    await mkdir(mount.path("folder"));
+    const folder = await open(mount.path("folder"));
+    await server.latency(1000);
+    await folder.chmod(0o711);
+    await delay(1500); // gathered for a second, and on its way since
+    await folder.chmod(0o755);
+    await folder.close();
+    await server.latency(0);
+    const mode = async (): Promise<string | undefined> =>
+      (await server.stat("folder/"))?.metadata?.["goog-reserved-posix-mode"];
+    for (let tries = 0; tries < 100 && (await mode()) !== "755"; tries += 1) await delay(50);
+    t.is(await mode(), "755");
   },
 );
 

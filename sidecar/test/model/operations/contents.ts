@@ -61,6 +61,8 @@ const seek = operation(
     whence: fc.constantFrom("set", "current", "end"),
   }),
   async (run, { on, ...rest }) => {
+    // Positions in a folder are the disk's own affair.
+    if (run.handle(on)?.folder !== false) return;
     await through(run, on, (slot) => ({ call: "seek", slot, ...rest }));
   },
 );

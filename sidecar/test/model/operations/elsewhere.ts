@@ -30,6 +30,14 @@ async function untilVisible(run: Run): Promise<void> {
   await delay(Math.max(trusted, SAME_CALL_MS, gathered) + MARGIN_MS);
 }
 
+/** An unlink of an open file may be carried out that late on the native channel (SEMANTICS, Open files that lose their name). */
+const LATE_UNLINK_MS = 150;
+
+/** Waits until what was answered is done, where that is not the same. */
+async function untilDone(run: Run): Promise<void> {
+  if (run.world.settings.channel === "native" && run.handles.length > 0) await delay(LATE_UNLINK_MS);
+}
+
 /** Whether somebody else can make or replace the file: where a folder or a link is, or above it a file, it would be another. */
 function mayPut(run: Run, name: string): boolean {
   const parts = name.split("/");
@@ -51,6 +59,7 @@ const put = operation(
     const name = run.path(drawn);
     if (!mayPut(run, name)) return;
     const bytes = Buffer.alloc(length, (tag % 251) + 1);
+    await untilDone(run);
     run.note(`elsewhere: put ${JSON.stringify(name)}, ${length} bytes`);
     await run.world.server.put(`${run.top}/${name}`, bytes);
     makeFoldersOf(run, name);
@@ -81,6 +90,7 @@ const remove = operation("delete elsewhere", 3, index, async (run, number) => {
   if (found === undefined) return;
   // What was set of a folder that has no object makes it one, a second later.
   if (run.implied.size > 0) await delay(Math.max(0, run.attributesUntilMs - performance.now()));
+  await untilDone(run);
   run.note(`elsewhere: delete ${JSON.stringify(found.path)}`);
   await run.world.server.remove(`${run.top}/${found.path}`);
   unlinkSync(path.join(run.plain, found.path));
