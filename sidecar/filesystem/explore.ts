@@ -3,9 +3,10 @@
 
 import type { ListPage, ListQuery, ObjectInfo } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
-import { isFileName, pathBelow } from "./names.ts";
-import { isDirectory, type DirectoryNode, type ObjectNode } from "./nodes.ts";
+import { Listing } from "./listing.ts";
+import type { DirectoryNode, ObjectNode } from "./nodes.ts";
 import type { Observation } from "./observations.ts";
+import { UnshownReports } from "./unshown-objects.ts";
 
 /** A name's own page: with everything below it, if that is not more than this. */
 const SUBTREE_PAGE = 200;
@@ -19,14 +20,6 @@ const KNOWN_WHOLE_NAMES = 50_000;
 /** The character after "/" in byte order: `name0` is the first name behind everything below `name/`. */
 const AFTER_SLASH = "0";
 
-/** What listings have shown of one folder so far. */
-interface Seen {
-  readonly names: Set<string>;
-  newestMs: number;
-  oldestMs: number;
-  placeholder: ObjectInfo | undefined;
-}
-
 /** The rest of a folder that is too large to be known as a whole. */
 export interface LongListing {
   /** Names shown so far. */
@@ -37,9 +30,11 @@ export interface LongListing {
 
 export class Explorer {
   readonly #context: Context;
+  readonly #reports: UnshownReports;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#reports = new UnshownReports(context.log);
   }
 
   /** Finds out what `name` is, a file or a folder, and what is below it if that fits a page. */
@@ -54,7 +49,7 @@ export class Explorer {
     };
     let listing: Listing | undefined;
     await this.#pages(query, signal, (page, count, observation) => {
-      listing ??= new Listing(this.#context, parent, observation);
+      listing ??= new Listing(this.#context, parent, observation, this.#reports);
       listing.take(page);
       const ended = page.nextPageToken === undefined;
       const reached = ended || (page.objects.at(-1)?.name ?? "").startsWith(`${key}/`);
@@ -98,7 +93,7 @@ export class Explorer {
     let listing: Listing | undefined;
     let rest: ListQuery | undefined;
     await this.#pages({ prefix, pageSize: FULL_PAGE }, signal, (page, count, observation, query) => {
-      listing ??= new Listing(this.#context, directory, observation);
+      listing ??= new Listing(this.#context, directory, observation, this.#reports);
       listing.take(page);
       if (count === 1) listing.endOfRecursivePage(page);
       if (page.nextPageToken === undefined) {
@@ -111,6 +106,7 @@ export class Explorer {
           : { pageToken: page.nextPageToken };
       if (listing.names.size <= KNOWN_WHOLE_NAMES) return next;
       rest = nextQuery(query, next);
+      listing.unshown.report();
       return undefined;
     });
     if (listing === undefined || rest === undefined) return undefined;
@@ -135,8 +131,9 @@ export class Explorer {
     let names: readonly string[] = [];
     let rest: ListQuery | undefined;
     await this.#pages(query, undefined, (page, _, observation, asked) => {
-      const listing = new Listing(this.#context, directory, observation);
+      const listing = new Listing(this.#context, directory, observation, this.#reports);
       listing.take(page);
+      listing.unshown.report();
       names = [...listing.names];
       if (page.nextPageToken !== undefined) rest = nextQuery(asked, { pageToken: page.nextPageToken });
       return undefined;
@@ -150,7 +147,7 @@ export class Explorer {
     let listing: Listing | undefined;
     const prefix = this.#context.tree.objectName(directory);
     await this.#pages({ prefix, pageSize: FULL_PAGE }, undefined, (page, _, observation) => {
-      listing ??= new Listing(this.#context, directory, observation);
+      listing ??= new Listing(this.#context, directory, observation, this.#reports);
       listing.take(page);
       objects.push(...page.objects);
       if (page.nextPageToken !== undefined) return { pageToken: page.nextPageToken };
@@ -203,124 +200,4 @@ function afterLast(prefix: string, page: ListPage): string {
   const last = page.objects.at(-1)?.name ?? prefix;
   const slash = last.indexOf("/", prefix.length);
   return slash < 0 ? last : last.slice(0, slash) + AFTER_SLASH;
-}
-
-/** Takes the pages of one question into the tree. */
-class Listing {
-  readonly #context: Context;
-  readonly #top: DirectoryNode;
-  readonly #observation: Observation;
-  readonly #prefix: string;
-  readonly #seen = new Map<DirectoryNode, Seen>();
-  #dateMs = 0;
-
-  constructor(context: Context, top: DirectoryNode, observation: Observation) {
-    this.#context = context;
-    this.#top = top;
-    this.#observation = observation;
-    this.#prefix = context.tree.objectName(top);
-    this.#of(top);
-  }
-
-  /** Names of the folder itself. */
-  get names(): ReadonlySet<string> {
-    return this.#of(this.#top).names;
-  }
-
-  take(page: ListPage): void {
-    this.#dateMs = page.dateMs;
-    for (const object of page.objects) this.#object(object);
-    for (const prefix of page.prefixes) {
-      const name = prefix.slice(this.#prefix.length, -1);
-      if (isFileName(name)) this.#folder(this.#top, name, page.dateMs);
-    }
-  }
-
-  /** The question was about one name: what it showed below that name is all there is, if `ended`. */
-  finishName(name: string, ended: boolean): void {
-    const { tree } = this.#context;
-    const seen = this.#of(this.#top);
-    const child = this.#top.children.get(name);
-    if (!seen.names.has(name)) {
-      if (ended) tree.observeAbsence(this.#top, name, this.#observation);
-      return;
-    }
-    if (ended && isDirectory(child)) this.#completeBelow(child);
-  }
-
-  /** A page without delimiter ended here: every subfolder it showed is complete, but for those it broke off in. */
-  endOfRecursivePage(page: ListPage): void {
-    const brokenOff = new Set<DirectoryNode>([this.#top]);
-    if (page.nextPageToken !== undefined) {
-      let directory: DirectoryNode = this.#top;
-      for (const name of pathBelow(this.#prefix, page.objects.at(-1)?.name ?? this.#prefix).folders) {
-        const child = directory.children.get(name);
-        if (!isDirectory(child)) break;
-        brokenOff.add((directory = child));
-      }
-    }
-    for (const directory of this.#seen.keys()) if (!brokenOff.has(directory)) this.#complete(directory);
-  }
-
-  /** Every page of the question about the whole folder has been taken. */
-  finish(): void {
-    this.#complete(this.#top);
-  }
-
-  #completeBelow(directory: DirectoryNode): void {
-    this.#complete(directory);
-    for (const child of directory.children.values()) {
-      if (isDirectory(child) && this.#seen.has(child)) this.#completeBelow(child);
-    }
-  }
-
-  #complete(directory: DirectoryNode): void {
-    const { tree } = this.#context;
-    const { names, newestMs, placeholder } = this.#of(directory);
-    tree.observePlaceholder(directory, placeholder, this.#observation);
-    tree.observeComplete(directory, names, newestMs, this.#dateMs, this.#observation);
-  }
-
-  #object(object: ObjectInfo): void {
-    const path = pathBelow(this.#prefix, object.name);
-    let directory: DirectoryNode | undefined = this.#top;
-    this.#note(directory, object);
-    for (const name of path.folders) {
-      directory = this.#folder(directory, name, object.updatedMs);
-      if (directory === undefined) return;
-      this.#note(directory, object);
-    }
-    if (path.last === "") this.#of(directory).placeholder = object;
-    else if (path.last !== undefined) {
-      this.#of(directory).names.add(path.last);
-      this.#context.tree.observeObject(directory, path.last, object, this.#dateMs, this.#observation);
-    }
-  }
-
-  #folder(parent: DirectoryNode, name: string, sinceMs: number): DirectoryNode | undefined {
-    this.#of(parent).names.add(name);
-    const known = parent.children.get(name);
-    const oldest = Math.min(
-      sinceMs,
-      isDirectory(known) ? (this.#seen.get(known)?.oldestMs ?? sinceMs) : sinceMs,
-    );
-    const folder = this.#context.tree.observeDirectory(parent, name, oldest, this.#dateMs, this.#observation);
-    if (folder !== undefined) this.#of(folder);
-    return folder;
-  }
-
-  #note(directory: DirectoryNode, object: ObjectInfo): void {
-    const seen = this.#of(directory);
-    seen.newestMs = Math.max(seen.newestMs, object.updatedMs);
-    seen.oldestMs = Math.min(seen.oldestMs, object.updatedMs);
-  }
-
-  #of(directory: DirectoryNode): Seen {
-    let seen = this.#seen.get(directory);
-    if (seen === undefined) {
-      seen = { names: new Set(), newestMs: 0, oldestMs: Number.POSITIVE_INFINITY, placeholder: undefined };
-      this.#seen.set(directory, seen);
-    }
-    return seen;
-  }
 }

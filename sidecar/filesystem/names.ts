@@ -38,6 +38,11 @@ export function isFileName(component: string): boolean {
   );
 }
 
+/** Whether an object lies in a folder of what sidemount itself needs for a moment. */
+export function isWorkingObject(objectName: string): boolean {
+  return objectName.startsWith(`${WORKING_FOLDER}/`) || objectName.includes(`/${WORKING_FOLDER}/`);
+}
+
 /**
  * An object name below a folder, as folder names and a last part; a placeholder's last part is "". Of a name that
  * cannot be shown as a path (`a//b`, `..`, components above 255 bytes) only the folders before the trouble are

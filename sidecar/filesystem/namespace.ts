@@ -60,6 +60,7 @@ export class Namespace {
   async makeDirectory(parent: DirectoryNode, name: string, owner: OwnerAndMode): Promise<DirectoryNode> {
     const { tree } = this.#context;
     await this.checkFree(parent, name);
+    checkNewName(name, `${tree.objectName(parent)}${name}/`);
     const endChange = tree.beginChange(parent, name);
     const directory = tree.addDirectory(parent, name, owner);
     try {
