@@ -160,12 +160,14 @@ export class OpenFiles {
     }
   }
 
-  /** Open files with changes the bucket does not have, and uploads under way. */
+  /** Open files with changes the bucket does not have, and uploads under way. What was unlinked is owed to nobody. */
   unsaved(): number {
     const nodes = new Set([...this.#handles.values()].map(({ node }) => node));
     let count = 0;
-    for (const node of nodes)
+    for (const node of nodes) {
+      if (!this.#context.tree.isAttached(node) && node.conflict === undefined) continue;
       if (node.save?.running === true || (node.writers > 0 && node.copy?.changed() === true)) count += 1;
+    }
     return count;
   }
 

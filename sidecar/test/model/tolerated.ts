@@ -20,7 +20,7 @@ const TOLERATED: readonly Tolerated[] = [
 ];
 
 function withoutFolderTimes(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const isFolder = "kind" in value && value.kind === "folder";
   const entries = Object.entries(value).filter(([key]) => !(isFolder && key === "modified"));
   return Object.fromEntries(entries.map(([key, each]) => [key, withoutFolderTimes(each)]));
@@ -34,7 +34,7 @@ export function expectedOf(onPlain: Answer, settings: Settings): Answer {
 
 /** On the native channel times have milliseconds and begin in 1970 (SEMANTICS, Times). */
 function withoutFinerTimes(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const entries = Object.entries(value).map(([key, each]) => [
     key,
     key === "modified" && each !== "recently" ? cut(String(each)) : withoutFinerTimes(each),

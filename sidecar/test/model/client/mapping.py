@@ -25,6 +25,8 @@ def store(place, slot, offset, length, tag, sync, close_first):
     descriptor = place.slots[slot]
     size = os.fstat(descriptor).st_size
     if size == 0:
+        if close_first:
+            os.close(place.slots.pop(slot))
         return "empty"
     start = offset % size
     data = pattern(tag, min(length, size - start))

@@ -102,10 +102,7 @@ const store = operation(
       sync,
       close_first: closeFirst,
     }));
-    if (handle === undefined || !closeFirst) return;
-    // An empty file cannot be mapped, and is not closed either.
-    if (run.everything().find(({ status }) => status.ino === handle.inode)?.status.size === 0n) return;
-    run.dropHandle(handle);
+    if (handle !== undefined && closeFirst) run.dropHandle(handle);
   },
 );
 
