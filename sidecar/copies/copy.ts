@@ -63,6 +63,8 @@ export class Copy {
   /** The lowest position changed through us since the copy last equalled a version, and since the last mark. */
   #changedFrom = Number.POSITIVE_INFINITY;
   #changedSinceMark = Number.POSITIVE_INFINITY;
+  /** How short the file has been since the last mark: what a later version has beyond is not what is here. */
+  #cutSinceMark = Number.POSITIVE_INFINITY;
   /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
   readonly #writes = new Turn();
 
@@ -157,8 +159,14 @@ export class Copy {
   mark(): Promise<void> {
     return this.#writes.run(() => {
       this.#changedSinceMark = Number.POSITIVE_INFINITY;
+      this.#cutSinceMark = Number.POSITIVE_INFINITY;
       return Promise.resolve();
     });
+  }
+
+  /** Whether any byte before `end` was changed since the last mark, as far as changes went through us. */
+  changedSinceMark(end: number): Promise<boolean> {
+    return this.#writes.run(() => Promise.resolve(this.#changedSinceMark < end)); // a change under way is noted at its end
   }
 
   /** A program's write, served by us. */
@@ -200,6 +208,7 @@ export class Copy {
       this.#noteChange(Math.min(size, this.observe().size));
       await this.use((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
+      this.#cutSinceMark = Math.min(this.#cutSinceMark, size);
       this.#noteIfWhole();
     });
   }
@@ -226,7 +235,7 @@ export class Copy {
   /** Declares the state of the file at the last mark equal to `version`. */
   settle(version: ObjectInfo, stamp: Stamp): void {
     this.version = version;
-    this.versionEnd = version.size;
+    this.versionEnd = Math.min(version.size, this.#cutSinceMark);
     this.stamp = stamp;
     this.#changedFrom = this.#changedSinceMark;
     this.dirty = this.#changedFrom !== Number.POSITIVE_INFINITY;

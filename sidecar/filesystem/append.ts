@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
+import type { Copy } from "../copies/copy.ts";
 import { takeTail, type Snapshot } from "../copies/snapshot.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
@@ -24,6 +25,8 @@ const APPENDS_KEPT = 16;
 /** How long to go on behind others who append too: below the 30 s after which web servers lose patience. */
 const CONTEST_MS = 20_000;
 const CONTEST_PAUSE_MS = 50;
+/** A file whose end changes this often while it is read is sent as a whole. */
+const TAIL_ATTEMPTS = 3;
 
 /** Where tails are put, below the mount's prefix. */
 export const TAILS_FOLDER = `${WORKING_FOLDER}/tails/`;
@@ -52,13 +55,18 @@ export class Appender {
   async append(node: FileNode): Promise<Appended | "behind another" | undefined> {
     const { copy, version } = node;
     if (copy === undefined || version === undefined || !onlyGrew(node, version)) return undefined;
-    const snapshot = await takeTail(copy, version);
+    const snapshot = await tailBehind(copy, version);
+    if (snapshot === undefined) return undefined;
     const object = this.#context.tree.objectName(node);
     const { attributes, properties } = this.#properties.of(node, object, snapshot);
     const endChange = node.parent && this.#context.tree.beginChange(node.parent, node.name);
     let appended: Dated<ObjectInfo> | undefined;
     try {
       appended = await this.#putBehind(object, snapshot, version, properties.metadata ?? {});
+    } catch (error) {
+      // What was summed was changed before it was sent: it is no mere append any more.
+      if (isBucketError(error, "checksum") && (await copy.changedSinceMark(snapshot.size))) return undefined;
+      throw error;
     } finally {
       endChange?.();
     }
@@ -74,9 +82,9 @@ export class Appender {
   async follow(node: FileNode): Promise<void> {
     const { copy, following } = node;
     if (copy === undefined || following === undefined || !copy.changed()) return;
-    if (copy.changedFrom < following.sentBytes)
+    const snapshot = await tailBehind(copy, { ...following.object, size: following.sentBytes });
+    if (snapshot === undefined)
       throw new FileSystemError("ESTALE", `${following.object.name} was replaced elsewhere`);
-    const snapshot = await takeTail(copy, { ...following.object, size: following.sentBytes });
     const appended = await this.#putBehind(
       following.object.name,
       snapshot,
@@ -175,6 +183,15 @@ function onlyGrew({ copy, size }: FileNode, version: ObjectInfo): boolean {
   if (copy === undefined || copy.changedUnseen || version.contentEncoding !== undefined) return false;
   if (version.size <= FETCH_IN_OPEN_BYTES || size <= version.size) return false;
   return copy.changedFrom >= version.size && copy.changedFrom < Number.POSITIVE_INFINITY;
+}
+
+/** Undefined if what lies before the end of `base` was changed too. */
+async function tailBehind(copy: Copy, base: ObjectInfo): Promise<Snapshot | undefined> {
+  for (let attempt = 0; attempt < TAIL_ATTEMPTS && copy.changedFrom >= base.size; attempt += 1) {
+    const tail = await takeTail(copy, base);
+    if (tail !== undefined && copy.changedFrom >= base.size) return tail;
+  }
+  return undefined;
 }
 
 function appendsOf({ metadata }: ObjectInfo): string[] {

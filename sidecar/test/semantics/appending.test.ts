@@ -3,7 +3,7 @@
 import anyTest, { type TestFn } from "ava";
 import { setTimeout as delay } from "node:timers/promises";
 import { BUCKET, BucketServer } from "../helpers/bucket-server.ts";
-import { mounted, session, shell, SETTINGS } from "../helpers/mounted.ts";
+import { mounted, python, session, shell, SETTINGS } from "../helpers/mounted.ts";
 import { behaviours } from "../helpers/settings.ts";
 
 const MIB = 1 << 20;
@@ -184,6 +184,26 @@ print(open("log").read())
     t.is(warned.length, 2, "and it is said in the log each time");
   },
 );
+
+test("a large file that is cut while its new end is being sent stays cut", async (t) => {
+  const { server, mount } = await session(t);
+  await server.put("log", Buffer.alloc(2 * MIB, "x"));
+  await shell(mount, "stat log");
+  await server.latency(400);
+  await python(
+    mount,
+    `import os, threading, time
+log = os.open("log", os.O_RDWR | os.O_APPEND)
+os.write(log, b"tail")
+closing = threading.Thread(target=os.close, args=[os.dup(log)]); closing.start()
+time.sleep(0.6); os.ftruncate(log, 1000); closing.join()
+os.ftruncate(log, 5000)
+assert os.pread(log, 9000, 0) == b"x" * 1000 + bytes(4000)
+os.close(log)`,
+  );
+  await server.latency(0);
+  t.true((await server.get("log"))?.equals(Buffer.concat([Buffer.alloc(1000, "x"), Buffer.alloc(4000)])));
+});
 
 test("the folder for tails cannot be seen or made", async (t) => {
   const { server, mount } = await session(t);
