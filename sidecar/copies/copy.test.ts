@@ -5,7 +5,7 @@ import { Extents } from "../lib/extents.ts";
 import { MemoryBucket } from "./bucket.fixture.ts";
 import { Copy } from "./copy.ts";
 import { temporaryFolder } from "./folder.fixture.ts";
-import { stillEquals, takeSnapshot } from "./snapshot.ts";
+import { stillEquals, takeSnapshot, takeTail } from "./snapshot.ts";
 
 const MB = 1 << 20;
 
@@ -36,6 +36,40 @@ test("bytes arriving late never land on newer writes, and none beyond a truncati
   const bytes = Buffer.alloc(50, 1);
   bytes.write("new", 10);
   t.deepEqual(await copy.read(0, 100), bytes);
+});
+
+test("what a later version has beyond the place where the file was cut meanwhile does not come back", async (t) => {
+  const bucket = new MemoryBucket();
+  const copy = await partialCopy(t, 100);
+  await copy.write(100, Buffer.from("tail"));
+  const tail = await takeTail(copy, bucket.put("object", Buffer.alloc(100, 1)));
+  await copy.truncate(50);
+  await copy.truncate(80);
+  copy.settle(bucket.put("object", Buffer.alloc(104, 1)), tail?.stamp ?? copy.stamp);
+  t.true(copy.changed());
+  await copy.fill(0, Buffer.alloc(104, 1));
+  t.deepEqual(await copy.read(0, 200), Buffer.concat([Buffer.alloc(50, 1), Buffer.alloc(30)]));
+});
+
+test("an end that changes or is cut off while it is read is no tail", async (t) => {
+  const base = new MemoryBucket().put("object", Buffer.alloc(100, 1));
+  const changes = [
+    (copy: Copy) => copy.write(102, Buffer.from("?")),
+    (copy: Copy) => copy.truncate(102),
+    (copy: Copy) => copy.truncate(50),
+  ];
+  for (const change of changes) {
+    const copy = await partialCopy(t, 100);
+    await copy.write(100, Buffer.from("tail"));
+    const taking = takeTail(copy, base);
+    await change(copy);
+    t.is(await taking, undefined);
+  }
+  const copy = await partialCopy(t, 100);
+  await copy.write(100, Buffer.from("tail"));
+  const taking = takeTail(copy, base);
+  await copy.write(104, Buffer.from("more"));
+  t.is((await taking)?.size, 104, "what comes behind it does no harm");
 });
 
 test("when the bytes that came were wrong, only what programs wrote is kept", async (t) => {

@@ -63,6 +63,11 @@ export class Copy {
   /** The lowest position changed through us since the copy last equalled a version, and since the last mark. */
   #changedFrom = Number.POSITIVE_INFINITY;
   #changedSinceMark = Number.POSITIVE_INFINITY;
+  /** Whether any of that was put at a place of its own, not at what was the end. */
+  #placed = false;
+  #placedSinceMark = false;
+  /** How short the file has been since the last mark: what a later version has beyond is not what is here. */
+  #cutSinceMark = Number.POSITIVE_INFINITY;
   /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
   readonly #writes = new Turn();
 
@@ -153,27 +158,39 @@ export class Copy {
     return this.#changedFrom;
   }
 
+  /** Whether all that changed was written to the end because it is the end, as far as changes went through us. */
+  get onlyAppendedTo(): boolean {
+    return !this.#placed;
+  }
+
   /** What changes after this resolves counts as later than what is then read for an upload. */
   mark(): Promise<void> {
     return this.#writes.run(() => {
       this.#changedSinceMark = Number.POSITIVE_INFINITY;
+      this.#cutSinceMark = Number.POSITIVE_INFINITY;
+      this.#placedSinceMark = false;
       return Promise.resolve();
     });
   }
 
-  /** A program's write, served by us. */
-  write(offset: number, data: Buffer): Promise<void> {
+  /** Whether any byte before `end` was changed since the last mark, as far as changes went through us. */
+  changedSinceMark(end: number): Promise<boolean> {
+    return this.#writes.run(() => Promise.resolve(this.#changedSinceMark < end)); // a change under way is noted at its end
+  }
+
+  /** A program's write, served by us. `appended`: the program asked for the end, wherever that is. */
+  write(offset: number, data: Buffer, appended = false): Promise<void> {
     return this.overwrite(async () => {
       await this.#store(offset, data);
       return { start: offset, end: offset + data.length };
-    });
+    }, appended);
   }
 
   /** A program's change by whatever means. `work` answers the range whose bytes are now those the program wants. */
-  overwrite(work: (descriptor: number) => Promise<ByteRange>): Promise<void> {
+  overwrite(work: (descriptor: number) => Promise<ByteRange>, appended = false): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
-      const range = await this.#changing(work);
+      const range = await this.#changing(work, appended);
       if (this.present === undefined) return;
       this.present.add(range);
       (this.#written ??= new Extents()).add(range);
@@ -200,6 +217,7 @@ export class Copy {
       this.#noteChange(Math.min(size, this.observe().size));
       await this.use((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
+      this.#cutSinceMark = Math.min(this.#cutSinceMark, size);
       this.#noteIfWhole();
     });
   }
@@ -226,9 +244,10 @@ export class Copy {
   /** Declares the state of the file at the last mark equal to `version`. */
   settle(version: ObjectInfo, stamp: Stamp): void {
     this.version = version;
-    this.versionEnd = version.size;
+    this.versionEnd = Math.min(version.size, this.#cutSinceMark);
     this.stamp = stamp;
     this.#changedFrom = this.#changedSinceMark;
+    this.#placed = this.#placedSinceMark;
     this.dirty = this.#changedFrom !== Number.POSITIVE_INFINITY;
   }
 
@@ -253,19 +272,20 @@ export class Copy {
   }
 
   /** Of a change that failed nobody knows where it came to. */
-  async #changing(work: (descriptor: number) => Promise<ByteRange>): Promise<ByteRange> {
+  async #changing(work: (descriptor: number) => Promise<ByteRange>, appended: boolean): Promise<ByteRange> {
     let start = 0;
     try {
       const range = await this.use(work);
       start = range.start;
       return range;
     } finally {
-      this.#noteChange(start);
+      this.#noteChange(start, appended);
     }
   }
 
-  #noteChange(position: number): void {
+  #noteChange(position: number, appended = false): void {
     this.dirty = true;
+    if (!appended) this.#placed = this.#placedSinceMark = true;
     this.#changedFrom = Math.min(this.#changedFrom, position);
     this.#changedSinceMark = Math.min(this.#changedSinceMark, position);
   }

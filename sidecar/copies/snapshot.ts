@@ -102,18 +102,20 @@ async function inPlace(copy: Copy, stamp: Stamp): Promise<Snapshot> {
 
 /**
  * What lies behind `base`, of a file in which nothing before its end was changed. Later appends do no harm: they lie
- * behind what is read here.
+ * behind what is read here. Undefined if something else was changed meanwhile.
  */
-export async function takeTail(copy: Copy, base: ObjectInfo): Promise<Snapshot> {
+export async function takeTail(copy: Copy, base: ObjectInfo): Promise<Snapshot | undefined> {
   await copy.mark();
   const stamp = copy.observe();
   const bytes = stamp.size - base.size;
+  if (bytes < 0) return undefined;
   const inMemory = bytes <= IN_MEMORY_MAX_BYTES ? await copy.read(base.size, bytes) : undefined;
   const sum = inMemory === undefined ? await sumFile(copy, stamp.size, base.size) : crc32c(inMemory);
   const source: UploadSource =
     inMemory === undefined
       ? { kind: "file", descriptor: copy.descriptor, start: base.size, size: bytes, crc32c: sum }
       : { kind: "bytes", bytes: inMemory, crc32c: sum };
+  if (await copy.changedSinceMark(stamp.size)) return undefined;
   const whole = combineCrc32c(base.crc32c, sum, bytes);
   return { source, stamp, size: stamp.size, crc32c: whole, rested: false, dispose: nothingToDispose };
 }

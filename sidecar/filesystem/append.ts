@@ -9,10 +9,11 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
+import type { Copy } from "../copies/copy.ts";
 import { takeTail, type Snapshot } from "../copies/snapshot.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
-import { encodeTimes, OPERATION_KEY, type StoredAttributes } from "./metadata.ts";
+import { encodeTimes, type StoredAttributes } from "./metadata.ts";
 import { WORKING_FOLDER } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 import { FETCH_IN_OPEN_BYTES } from "./sizes.ts";
@@ -24,6 +25,8 @@ const APPENDS_KEPT = 16;
 /** How long to go on behind others who append too: below the 30 s after which web servers lose patience. */
 const CONTEST_MS = 20_000;
 const CONTEST_PAUSE_MS = 50;
+/** A file whose end changes this often while it is read is sent as a whole. */
+const TAIL_ATTEMPTS = 3;
 
 /** Where tails are put, below the mount's prefix. */
 export const TAILS_FOLDER = `${WORKING_FOLDER}/tails/`;
@@ -32,6 +35,13 @@ export const TAILS_FOLDER = `${WORKING_FOLDER}/tails/`;
 interface Appended extends Dated<ObjectInfo> {
   readonly snapshot: Snapshot;
   readonly attributes: StoredAttributes;
+}
+
+interface Behind {
+  /** All of the composed object's. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Whether it may go behind what somebody else has put in the place of the version that is known. */
+  readonly mayFollow: () => boolean;
 }
 
 type Version = Pick<ObjectInfo, "name" | "generation">;
@@ -47,18 +57,27 @@ export class Appender {
 
   /**
    * Uploads what was appended, if that is all that changed of a large file; undefined if it is not, or if the object
-   * is gone: then the file is to be sent as a whole. "behind another": done, and the node has left the name.
+   * is gone or replaced and no program asked for whatever end there is (O_APPEND): then the file is to be sent as a
+   * whole. "behind another": done, and the node has left the name.
    */
   async append(node: FileNode): Promise<Appended | "behind another" | undefined> {
     const { copy, version } = node;
     if (copy === undefined || version === undefined || !onlyGrew(node, version)) return undefined;
-    const snapshot = await takeTail(copy, version);
+    const snapshot = await tailBehind(copy, version);
+    if (snapshot === undefined) return undefined;
     const object = this.#context.tree.objectName(node);
     const { attributes, properties } = this.#properties.of(node, object, snapshot);
     const endChange = node.parent && this.#context.tree.beginChange(node.parent, node.name);
     let appended: Dated<ObjectInfo> | undefined;
     try {
-      appended = await this.#putBehind(object, snapshot, version, properties.metadata ?? {});
+      appended = await this.#putBehind(object, snapshot, version, {
+        metadata: properties.metadata ?? {},
+        mayFollow: () => copy.onlyAppendedTo && !node.writtenWhole,
+      });
+    } catch (error) {
+      // What was summed was changed before it was sent: it is no mere append any more.
+      if (isBucketError(error, "checksum") && (await copy.changedSinceMark(snapshot.size))) return undefined;
+      throw error;
     } finally {
       endChange?.();
     }
@@ -74,27 +93,25 @@ export class Appender {
   async follow(node: FileNode): Promise<void> {
     const { copy, following } = node;
     if (copy === undefined || following === undefined || !copy.changed()) return;
-    if (copy.changedFrom < following.sentBytes)
+    const snapshot = await tailBehind(copy, { ...following.object, size: following.sentBytes });
+    if (snapshot === undefined)
       throw new FileSystemError("ESTALE", `${following.object.name} was replaced elsewhere`);
-    const snapshot = await takeTail(copy, { ...following.object, size: following.sentBytes });
-    const appended = await this.#putBehind(
-      following.object.name,
-      snapshot,
-      following.object,
-      encodeTimes(this.#context.wallNs()),
-    );
-    if (appended === undefined)
-      throw new FileSystemError("ESTALE", `${following.object.name} was removed elsewhere`);
+    const { object } = following;
+    const appended = await this.#putBehind(object.name, snapshot, object, {
+      metadata: this.#changedNow(object),
+      mayFollow: () => true,
+    });
+    if (appended === undefined) throw new FileSystemError("ESTALE", `${object.name} was removed elsewhere`);
     node.following = { object: appended.value, sentBytes: snapshot.size };
-    copy.settle(copy.version ?? following.object, snapshot.stamp); // what is read from it is still what was opened
+    copy.settle(copy.version ?? object, snapshot.stamp); // what is read from it is still what was opened
   }
 
-  /** The composed object, of `base` or of what has replaced it; undefined if nothing has the name. */
+  /** The composed object, of `base` or of what has replaced it; undefined if there is none to put it behind. */
   async #putBehind(
     object: string,
     { source }: Snapshot,
     base: ObjectInfo,
-    metadata: Readonly<Record<string, string>>,
+    behind: Behind,
   ): Promise<Dated<ObjectInfo> | undefined> {
     const { bucket, nextOperationId, background, tree } = this.#context;
     const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
@@ -106,7 +123,7 @@ export class Appender {
       { operationId: nextOperationId() },
     );
     try {
-      return await this.#composeUntilSettled(object, base, tail, metadata);
+      return await this.#composeUntilSettled(object, base, tail, behind);
     } finally {
       // Whatever fails here, any mount deletes it when it is old.
       background.start("remove tail", () => bucket.remove(tail.name, tail.generation));
@@ -117,14 +134,14 @@ export class Appender {
     object: string,
     firstBase: ObjectInfo,
     tail: Version,
-    metadata: Readonly<Record<string, string>>,
+    behind: Behind,
   ): Promise<Dated<ObjectInfo> | undefined> {
     const { bucket, log, monotonicMs, nextOperationId } = this.#context;
     const endMs = monotonicMs() + CONTEST_MS;
     const append = nextOperationId();
-    for (let base = firstBase, own = metadata; ;) {
+    for (let base = firstBase, { metadata } = behind; ;) {
       try {
-        return await this.#compose(object, base, tail, own, append);
+        return await this.#compose(object, base, tail, metadata, append);
       } catch (error) {
         if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
         const { value: live, dateMs } = await bucket.stat(object);
@@ -132,9 +149,10 @@ export class Appender {
         if (appendsOf(live).includes(append)) return { value: live, dateMs };
         const fields = { object, expected: String(base.generation), found: String(live.generation) };
         if (live.generation === base.generation || monotonicMs() > endMs) throw error;
+        if (!behind.mayFollow()) return undefined;
         log.warn(fields, "what was appended goes behind another writer's version");
         base = live;
-        own = encodeTimes(this.#context.wallNs());
+        metadata = this.#changedNow(live);
         await delay(Math.random() * CONTEST_PAUSE_MS);
       }
     }
@@ -144,18 +162,22 @@ export class Appender {
     object: string,
     base: ObjectInfo,
     tail: Version,
-    own: Readonly<Record<string, string>>,
+    metadata: Readonly<Record<string, string>>,
     append: string,
   ): Promise<Dated<ObjectInfo>> {
-    const { [OPERATION_KEY]: _, ...kept } = base.metadata;
     const appends = [...appendsOf(base), append].slice(-APPENDS_KEPT).join(",");
     return this.#context.bucket.compose(
       object,
       [{ name: object, generation: base.generation }, tail],
       base.generation,
-      { contentType: base.contentType, metadata: { ...kept, ...own, [APPENDS_KEY]: appends } },
+      { contentType: base.contentType, metadata: { ...metadata, [APPENDS_KEY]: appends } },
       { operationId: append },
     );
+  }
+
+  /** Another writer's attributes stay, but for the time. */
+  #changedNow({ metadata }: ObjectInfo): Record<string, string> {
+    return { ...metadata, ...encodeTimes(this.#context.wallNs()) };
   }
 
   #leaveName(node: FileNode, object: ObjectInfo, { size, stamp }: Snapshot): void {
@@ -175,6 +197,15 @@ function onlyGrew({ copy, size }: FileNode, version: ObjectInfo): boolean {
   if (copy === undefined || copy.changedUnseen || version.contentEncoding !== undefined) return false;
   if (version.size <= FETCH_IN_OPEN_BYTES || size <= version.size) return false;
   return copy.changedFrom >= version.size && copy.changedFrom < Number.POSITIVE_INFINITY;
+}
+
+/** Undefined if what lies before the end of `base` was changed too. */
+async function tailBehind(copy: Copy, base: ObjectInfo): Promise<Snapshot | undefined> {
+  for (let attempt = 0; attempt < TAIL_ATTEMPTS && copy.changedFrom >= base.size; attempt += 1) {
+    const tail = await takeTail(copy, base);
+    if (tail !== undefined && copy.changedFrom >= base.size) return tail;
+  }
+  return undefined;
 }
 
 function appendsOf({ metadata }: ObjectInfo): string[] {

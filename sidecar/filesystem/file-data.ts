@@ -54,9 +54,10 @@ export class FileData {
     const { copy } = node;
     if (!writable || copy === undefined) throw new FileSystemError("EBADF", "not open for writing");
     const size = copy.observe().size;
-    const start = append && !fromMapping ? size : offset;
+    const appended = append && !fromMapping;
+    const start = appended ? size : offset;
     if (start > size && !copy.whole) await copy.truncate(start);
-    await copy.write(start, data);
+    await copy.write(start, data, appended);
     const now = this.#context.wallNs();
     Object.assign(node, { modifyTimeNs: now, changeTimeNs: now, timeGiven: false });
     return data.length;

@@ -3,7 +3,7 @@
 import anyTest, { type TestFn } from "ava";
 import { setTimeout as delay } from "node:timers/promises";
 import { BUCKET, BucketServer } from "../helpers/bucket-server.ts";
-import { mounted, session, shell, SETTINGS } from "../helpers/mounted.ts";
+import { mounted, python, session, shell, SETTINGS } from "../helpers/mounted.ts";
 import { behaviours } from "../helpers/settings.ts";
 
 const MIB = 1 << 20;
@@ -182,6 +182,77 @@ print(open("log").read())
       ({ message, object }) => object === name && String(message).startsWith("what was appended goes behind"),
     );
     t.is(warned.length, 2, "and it is said in the log each time");
+  },
+);
+
+test("a large file that is cut while its new end is being sent stays cut", async (t) => {
+  const { server, mount } = await session(t);
+  await server.put("log", Buffer.alloc(2 * MIB, "x"));
+  await shell(mount, "stat log");
+  await server.latency(400);
+  await python(
+    mount,
+    `import os, threading, time
+log = os.open("log", os.O_RDWR | os.O_APPEND)
+os.write(log, b"tail")
+closing = threading.Thread(target=os.close, args=[os.dup(log)]); closing.start()
+time.sleep(0.6); os.ftruncate(log, 1000); closing.join()
+os.ftruncate(log, 5000)
+assert os.pread(log, 9000, 0) == b"x" * 1000 + bytes(4000)
+os.close(log)`,
+  );
+  await server.latency(0);
+  t.true((await server.get("log"))?.equals(Buffer.concat([Buffer.alloc(1000, "x"), Buffer.alloc(4000)])));
+});
+
+behaviour(
+  "a file that is written as a whole replaces another writer's version, also where it was synced in between",
+  async ({ t, server, top, python, object, objects }) => {
+    const name = `${top}/file`;
+    await python(`
+import urllib.request
+f = open("file", "wb", buffering=0)
+f.write(b"a" * ${2 * MIB}); os.fsync(f.fileno())
+urllib.request.urlopen(urllib.request.Request("${server.url}/upload/storage/v1/b/${BUCKET}/o?uploadType=media&name=${name}", data=b"theirs", method="POST")).read()
+f.write(b"bbb"); f.close()
+`);
+    t.true((await object("file")) === `${"a".repeat(2 * MIB)}bbb`);
+    t.deepEqual(await objects(), ["file"]);
+  },
+);
+
+behaviour(
+  "what is written behind the end by its position is an edit: it never goes behind another writer's version",
+  async ({ t, server, top, python, object, objects }) => {
+    const name = `${top}/file`;
+    await server.put(name, Buffer.alloc(2 * MIB, "a"));
+    const said = await python(`
+import urllib.request
+f = os.open("file", os.O_RDWR)
+os.pwrite(f, b"bbb", ${2 * MIB})
+urllib.request.urlopen(urllib.request.Request("${server.url}/upload/storage/v1/b/${BUCKET}/o?uploadType=media&name=${name}", data=b"theirs", method="POST")).read()
+try: os.close(f)
+except OSError as error: print(error.strerror)
+`);
+    t.is(said, "Stale file handle\n");
+    t.is(await object("file"), "theirs");
+    const [, conflict = ""] = await objects();
+    t.true((await object(conflict)) === `${"a".repeat(2 * MIB)}bbb`, "both are kept");
+  },
+);
+
+behaviour(
+  "a mode that is taken back goes along with an append",
+  async ({ t, server, top, shell, python }) => {
+    const name = `${top}/log`;
+    await server.put(name, Buffer.alloc(2 * MIB, "x"), { "goog-reserved-posix-mode": "600" });
+    await server.put(`${top}/usual`, "");
+    const mode = (await shell("stat -c %a usual")).trim();
+    await python(`
+log = os.open("log", os.O_WRONLY | os.O_APPEND)
+os.write(log, b"line"); os.fchmod(log, 0o${mode}); os.close(log)
+`);
+    t.is((await server.stat(name))?.metadata?.["goog-reserved-posix-mode"], undefined);
   },
 );
 
