@@ -198,6 +198,8 @@ export class DirectoryNode extends NodeBase {
   readonly children = new Map<string, Node>();
   /** When the bucket last listed this folder completely. */
   listed: Confirmation | undefined;
+  /** Questions about what is in the folder whose answers are being taken in, or looked at: no name is forgotten meanwhile. */
+  listings = 0;
   /** The object `name/`: known, known to be absent, or unknown. */
   placeholder: ObjectInfo | "absent" | undefined;
   readonly nameChanges = new Map<string, NameChange>();
@@ -214,6 +216,16 @@ export class DirectoryNode extends NodeBase {
   /** True where a rename under way makes the tree the only truth. */
   get authoritative(): boolean {
     return this.overlaid || (this.parent?.authoritative ?? false);
+  }
+}
+
+/** Runs `work` while nothing that is in the folder is forgotten. */
+export async function holdingNames<T>(directory: DirectoryNode, work: () => Promise<T>): Promise<T> {
+  directory.listings += 1;
+  try {
+    return await work();
+  } finally {
+    directory.listings -= 1;
   }
 }
 
