@@ -12,6 +12,7 @@ import type { Summed } from "../copies/snapshot.ts";
 import type { SharedRun } from "../lib/shared-run.ts";
 import { Turn } from "../lib/turn.ts";
 import { FileSystemError } from "./errors.ts";
+import type { StoredAttributes } from "./metadata.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "./filesystem.ts";
 import type { Confirmation } from "./trust.ts";
 
@@ -49,6 +50,17 @@ export interface OpenFile {
   /** Opened by exec, to run it. */
   readonly running: boolean;
   readonly position: ReaderPosition;
+}
+
+/** An append of which nobody knows whether it reached the bucket. */
+export interface UnsureAppend {
+  readonly id: string;
+  readonly object: string;
+  /** What is to be put behind: without it the append cannot arrive any more. */
+  readonly tail: { readonly name: string; readonly generation: Generation };
+  readonly copy: Copy;
+  readonly snapshot: Summed;
+  readonly attributes: StoredAttributes;
 }
 
 const NOT_OPEN: ReadonlySet<OpenFile> = new Set();
@@ -90,6 +102,7 @@ export class FileNode extends NodeBase {
   heldUntilMs = 0;
   /** What its tails are put behind since another writer's version has the name, and how much of it has been. */
   following: { object: ObjectInfo; sentBytes: number } | undefined;
+  unsureAppend: UnsureAppend | undefined;
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
   /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
