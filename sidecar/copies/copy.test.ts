@@ -51,6 +51,18 @@ test("what a later version has beyond the place where the file was cut meanwhile
   t.deepEqual(await copy.read(0, 200), Buffer.concat([Buffer.alloc(50, 1), Buffer.alloc(30)]));
 });
 
+test("bytes that are fetched while an append is sent are no change", async (t) => {
+  const bucket = new MemoryBucket();
+  const copy = await partialCopy(t, 100);
+  await copy.write(100, Buffer.from("tail"));
+  const tail = await takeTail(copy, bucket.put("object", Buffer.alloc(100, 1)));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  await copy.fill(0, Buffer.alloc(100, 1));
+  t.true(copy.whole);
+  copy.settle(bucket.put("object", Buffer.alloc(104, 1)), tail?.stamp ?? copy.stamp);
+  t.false(copy.changed());
+});
+
 test("an end that changes or is cut off while it is read is no tail", async (t) => {
   const base = new MemoryBucket().put("object", Buffer.alloc(100, 1));
   const changes = [

@@ -245,7 +245,8 @@ export class Copy {
   settle(version: ObjectInfo, stamp: Stamp): void {
     this.version = version;
     this.versionEnd = Math.min(version.size, this.#cutSinceMark);
-    this.stamp = stamp;
+    // Where all changes went through us, they tell; bytes that were fetched meanwhile have moved ctime too.
+    this.stamp = this.changedUnseen || this.retired ? stamp : this.observe();
     this.#changedFrom = this.#changedSinceMark;
     this.#placed = this.#placedSinceMark;
     this.dirty = this.#changedFrom !== Number.POSITIVE_INFINITY;

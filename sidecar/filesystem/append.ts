@@ -10,8 +10,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Copy } from "../copies/copy.ts";
-import { takeTail, type Snapshot } from "../copies/snapshot.ts";
-import type { Context } from "./context.ts";
+import { takeTail, type Snapshot, type Summed } from "../copies/snapshot.ts";
+import { storedAttributes, type Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import { encodeTimes, type StoredAttributes } from "./metadata.ts";
 import { WORKING_FOLDER } from "./names.ts";
@@ -33,11 +33,13 @@ export const TAILS_FOLDER = `${WORKING_FOLDER}/tails/`;
 
 /** A tail that is behind the version the file was opened at. */
 interface Appended extends Dated<ObjectInfo> {
-  readonly snapshot: Snapshot;
+  readonly snapshot: Summed;
   readonly attributes: StoredAttributes;
 }
 
 interface Behind {
+  readonly snapshot: Snapshot;
+  readonly attributes: StoredAttributes;
   /** All of the composed object's. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Whether it may go behind what somebody else has put in the place of the version that is known. */
@@ -62,6 +64,8 @@ export class Appender {
    */
   async append(node: FileNode): Promise<Appended | "behind another" | undefined> {
     const { copy, version } = node;
+    const arrived = await this.#settleUnsure(node);
+    if (arrived !== undefined) return this.#taken(node, arrived, arrived);
     if (copy === undefined || version === undefined || !onlyGrew(node, version)) return undefined;
     const snapshot = await tailBehind(copy, version);
     if (snapshot === undefined) return undefined;
@@ -70,7 +74,9 @@ export class Appender {
     const endChange = node.parent && this.#context.tree.beginChange(node.parent, node.name);
     let appended: Dated<ObjectInfo> | undefined;
     try {
-      appended = await this.#putBehind(object, snapshot, version, {
+      appended = await this.#putBehind(node, object, version, {
+        snapshot,
+        attributes,
         metadata: properties.metadata ?? {},
         mayFollow: () => copy.onlyAppendedTo && !node.writtenWhole,
       });
@@ -82,34 +88,73 @@ export class Appender {
       endChange?.();
     }
     if (appended === undefined) return undefined;
-    const { value } = appended;
+    return this.#taken(node, appended, { snapshot, attributes });
+  }
+
+  #taken(
+    node: FileNode,
+    made: Dated<ObjectInfo>,
+    { snapshot, attributes }: Pick<Appended, "snapshot" | "attributes">,
+  ): Appended | "behind another" {
+    const { value, dateMs } = made;
     if (value.size === snapshot.size && value.crc32c === snapshot.crc32c)
-      return { ...appended, snapshot, attributes };
+      return { value, dateMs, snapshot, attributes };
     this.#leaveName(node, value, snapshot);
     return "behind another";
   }
 
   /** What was appended since the file left its name: behind whatever has the name now. */
   async follow(node: FileNode): Promise<void> {
-    const { copy, following } = node;
+    const { copy } = node;
+    const arrived = await this.#settleUnsure(node);
+    if (arrived !== undefined) this.#followed(node, arrived.value, arrived.snapshot);
+    const { following } = node;
     if (copy === undefined || following === undefined || !copy.changed()) return;
+    if (copy.changedFrom === Number.POSITIVE_INFINITY) return;
     const snapshot = await tailBehind(copy, { ...following.object, size: following.sentBytes });
     if (snapshot === undefined)
       throw new FileSystemError("ESTALE", `${following.object.name} was replaced elsewhere`);
     const { object } = following;
-    const appended = await this.#putBehind(object.name, snapshot, object, {
+    const appended = await this.#putBehind(node, object.name, object, {
+      snapshot,
+      attributes: storedAttributes(node),
       metadata: this.#changedNow(object),
       mayFollow: () => true,
     });
     if (appended === undefined) throw new FileSystemError("ESTALE", `${object.name} was removed elsewhere`);
-    node.following = { object: appended.value, sentBytes: snapshot.size };
-    copy.settle(copy.version ?? object, snapshot.stamp); // what is read from it is still what was opened
+    this.#followed(node, appended.value, snapshot);
+  }
+
+  #followed(node: FileNode, object: ObjectInfo, { size, stamp }: Summed): void {
+    const { copy, version } = node;
+    node.following = { object, sentBytes: size };
+    copy?.settle(copy.version ?? version ?? object, stamp); // what is read from it is still what was opened
+  }
+
+  /**
+   * Finds out what became of an append whose outcome nobody knew; answers it if it was done. Before anything else is
+   * read of the file: what changed since that append is what changed since its mark.
+   */
+  async #settleUnsure(node: FileNode): Promise<Appended | undefined> {
+    const { bucket, log } = this.#context;
+    const { unsureAppend: unsure, copy } = node;
+    if (unsure === undefined || unsure.copy !== copy) return undefined;
+    try {
+      await bucket.remove(unsure.tail.name, unsure.tail.generation); // from now on it cannot arrive any more
+    } catch (error) {
+      if (!isBucketError(error, "forbidden", "retained")) throw error;
+    }
+    const { value: live, dateMs } = await bucket.stat(unsure.object);
+    node.unsureAppend = undefined;
+    if (live === undefined || !appendsOf(live).includes(unsure.id)) return undefined;
+    log.info({ object: unsure.object }, "an earlier append had arrived after all");
+    return { value: live, dateMs, snapshot: unsure.snapshot, attributes: unsure.attributes };
   }
 
   /** The composed object, of `base` or of what has replaced it; undefined if there is none to put it behind. */
   async #putBehind(
+    node: FileNode,
     object: string,
-    { source }: Snapshot,
     base: ObjectInfo,
     behind: Behind,
   ): Promise<Dated<ObjectInfo> | undefined> {
@@ -117,13 +162,20 @@ export class Appender {
     const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
     const { value: tail } = await bucket.insert(
       name,
-      source,
+      behind.snapshot.source,
       "absent",
       {},
       { operationId: nextOperationId() },
     );
+    const id = nextOperationId();
     try {
-      return await this.#composeUntilSettled(object, base, tail, behind);
+      return await this.#composeUntilSettled(object, base, tail, { ...behind, id });
+    } catch (error) {
+      const { snapshot, attributes } = behind;
+      node.becomeUnsure(id);
+      if (node.copy !== undefined)
+        node.unsureAppend = { id, object, tail, copy: node.copy, snapshot, attributes };
+      throw error;
     } finally {
       // Whatever fails here, any mount deletes it when it is old.
       background.start("remove tail", () => bucket.remove(tail.name, tail.generation));
@@ -134,11 +186,11 @@ export class Appender {
     object: string,
     firstBase: ObjectInfo,
     tail: Version,
-    behind: Behind,
+    behind: Behind & { id: string },
   ): Promise<Dated<ObjectInfo> | undefined> {
-    const { bucket, log, monotonicMs, nextOperationId } = this.#context;
+    const { bucket, log, monotonicMs } = this.#context;
     const endMs = monotonicMs() + CONTEST_MS;
-    const append = nextOperationId();
+    const { id: append } = behind;
     for (let base = firstBase, { metadata } = behind; ;) {
       try {
         return await this.#compose(object, base, tail, metadata, append);
@@ -180,11 +232,10 @@ export class Appender {
     return { ...metadata, ...encodeTimes(this.#context.wallNs()) };
   }
 
-  #leaveName(node: FileNode, object: ObjectInfo, { size, stamp }: Snapshot): void {
+  #leaveName(node: FileNode, object: ObjectInfo, snapshot: Summed): void {
     const { tree, kernel } = this.#context;
-    const { parent, name, copy, version } = node;
-    node.following = { object, sentBytes: size };
-    if (version !== undefined) copy?.settle(copy.version ?? version, stamp);
+    const { parent, name } = node;
+    this.#followed(node, object, snapshot);
     tree.detach(node);
     if (parent === undefined) return;
     parent.listed = undefined;

@@ -9,7 +9,7 @@ import type { LongListing } from "./explore.ts";
 import type { DirectoryEntry, HandleId, InodeId } from "./filesystem.ts";
 import { ListingSpool, type SpooledEntry } from "./listing-spool.ts";
 import type { Lookup } from "./lookup.ts";
-import { isDirectory, type DirectoryNode, type Node } from "./nodes.ts";
+import { holdingNames, isDirectory, type DirectoryNode, type Node } from "./nodes.ts";
 
 interface OpenDirectory {
   readonly directory: DirectoryNode;
@@ -65,8 +65,10 @@ export class OpenDirectories {
     const handle = this.#handles.get(id);
     if (handle === undefined) throw new FileSystemError("EBADF", "the folder is not open");
     if (handle.names === undefined || offset === 0) {
+      const snapshot = await this.#snapshot(handle.directory, signal);
       this.#drop(handle);
-      handle.names = await this.#snapshot(handle.directory, signal);
+      handle.names = snapshot;
+      if (!(snapshot instanceof ListingSpool)) handle.directory.listings += 1; // until it is dropped
     }
     const { directory, names } = handle;
     if (!this.#offerDots(directory, offset, accept)) return;
@@ -103,8 +105,10 @@ export class OpenDirectories {
 
   async #snapshot(directory: DirectoryNode, signal?: AbortSignal): Promise<readonly Node[] | ListingSpool> {
     const { tree, store } = this.#context;
-    const long = tree.isAttached(directory) ? await this.#lookup.list(directory, signal) : undefined;
-    const nodes = [...directory.children.values()].filter((node) => this.#view.shows(node));
+    const [long, nodes] = await holdingNames(directory, async () => [
+      tree.isAttached(directory) ? await this.#lookup.list(directory, signal) : undefined,
+      [...directory.children.values()].filter((node) => this.#view.shows(node)),
+    ]);
     return long === undefined
       ? nodes
       : new ListingSpool(await store.openNameless(), this.#entries(directory, nodes, long));
@@ -124,11 +128,15 @@ export class OpenDirectories {
         first = undefined;
         return entries;
       }
-      const names = await long.next();
-      const nodes = names?.filter((name) => !shown.delete(name)).map((name) => directory.children.get(name));
-      return nodes
-        ?.filter((node) => node !== undefined && this.#view.shows(node))
-        .map((node) => this.#spooled(node as Node));
+      return holdingNames(directory, async () => {
+        const names = await long.next();
+        const nodes = names
+          ?.filter((name) => !shown.delete(name))
+          .map((name) => directory.children.get(name));
+        return nodes
+          ?.filter((node) => node !== undefined && this.#view.shows(node))
+          .map((node) => this.#spooled(node as Node));
+      });
     };
   }
 
@@ -137,9 +145,10 @@ export class OpenDirectories {
   }
 
   #drop(handle: OpenDirectory): void {
-    const { names } = handle;
+    const { directory, names } = handle;
     handle.names = undefined;
     if (names instanceof ListingSpool) this.#context.background.start("close listing", () => names.close());
+    else if (names !== undefined) directory.listings -= 1;
   }
 
   #offer(node: Node, nextOffset: number, withAttributes: boolean, accept: Accept): boolean {

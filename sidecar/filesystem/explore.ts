@@ -47,10 +47,7 @@ export class Explorer {
       endOffset: key + AFTER_SLASH,
       pageSize: SUBTREE_PAGE,
     };
-    let listing: Listing | undefined;
-    await this.#pages(query, signal, (page, count, observation) => {
-      listing ??= new Listing(this.#context, parent, observation, this.#reports);
-      listing.take(page);
+    await this.#pages(parent, query, signal, (listing, page, count) => {
       const ended = page.nextPageToken === undefined;
       const reached = ended || (page.objects.at(-1)?.name ?? "").startsWith(`${key}/`);
       if (!reached && count === 1) return { startOffset: `${key}/` };
@@ -90,11 +87,10 @@ export class Explorer {
    */
   async folder(directory: DirectoryNode, signal?: AbortSignal): Promise<LongListing | undefined> {
     const prefix = this.#context.tree.objectName(directory);
-    let listing: Listing | undefined;
+    let names: ReadonlySet<string> = new Set();
     let rest: ListQuery | undefined;
-    await this.#pages({ prefix, pageSize: FULL_PAGE }, signal, (page, count, observation, query) => {
-      listing ??= new Listing(this.#context, directory, observation, this.#reports);
-      listing.take(page);
+    await this.#pages(directory, { prefix, pageSize: FULL_PAGE }, signal, (listing, page, count, query) => {
+      names = listing.names;
       if (count === 1) listing.endOfRecursivePage(page);
       if (page.nextPageToken === undefined) {
         listing.finish();
@@ -104,14 +100,13 @@ export class Explorer {
         count === 1
           ? { delimiter: "/" as const, startOffset: afterLast(prefix, page) }
           : { pageToken: page.nextPageToken };
-      if (listing.names.size <= KNOWN_WHOLE_NAMES) return next;
+      if (names.size <= KNOWN_WHOLE_NAMES) return next;
       rest = nextQuery(query, next);
       listing.unshown.report();
       return undefined;
     });
-    if (listing === undefined || rest === undefined) return undefined;
+    if (rest === undefined) return undefined;
     let query: ListQuery | undefined = rest;
-    const names = listing.names;
     return {
       names,
       next: async () => {
@@ -130,9 +125,7 @@ export class Explorer {
   ): Promise<{ names: readonly string[]; rest: ListQuery | undefined }> {
     let names: readonly string[] = [];
     let rest: ListQuery | undefined;
-    await this.#pages(query, undefined, (page, _, observation, asked) => {
-      const listing = new Listing(this.#context, directory, observation, this.#reports);
-      listing.take(page);
+    await this.#pages(directory, query, undefined, (listing, page, _, asked) => {
       listing.unshown.report();
       names = [...listing.names];
       if (page.nextPageToken !== undefined) rest = nextQuery(asked, { pageToken: page.nextPageToken });
@@ -144,11 +137,8 @@ export class Explorer {
   /** Lists a folder with everything below it, however much that is. Answers all objects, also those no path can show. */
   async everything(directory: DirectoryNode): Promise<ObjectInfo[]> {
     const objects: ObjectInfo[] = [];
-    let listing: Listing | undefined;
     const prefix = this.#context.tree.objectName(directory);
-    await this.#pages({ prefix, pageSize: FULL_PAGE }, undefined, (page, _, observation) => {
-      listing ??= new Listing(this.#context, directory, observation, this.#reports);
-      listing.take(page);
+    await this.#pages(directory, { prefix, pageSize: FULL_PAGE }, undefined, (listing, page) => {
       objects.push(...page.objects);
       if (page.nextPageToken !== undefined) return { pageToken: page.nextPageToken };
       listing.endOfRecursivePage(page);
@@ -158,20 +148,23 @@ export class Explorer {
     return objects;
   }
 
-  /** Pages, each asked for as `next` says, all taken in as one observation. */
+  /** Pages of what is in a folder, each asked for as `next` says, all taken in as one observation. */
   async #pages(
+    directory: DirectoryNode,
     first: ListQuery,
     signal: AbortSignal | undefined,
     next: (
+      listing: Listing,
       page: ListPage,
       count: number,
-      observation: Observation,
       query: ListQuery,
     ) => Partial<ListQuery> | undefined,
   ): Promise<void> {
     const { tree, bucket } = this.#context;
     const observation = tree.beginObservation();
+    let listing: Listing | undefined;
     try {
+      listing = new Listing(this.#context, directory, observation, this.#reports);
       let query: ListQuery | undefined = first;
       for (let count = 1; query !== undefined;) {
         const page: ListPage = await bucket.list(query, signal);
@@ -179,11 +172,13 @@ export class Explorer {
           query = { ...query, pageToken: page.nextPageToken }; // an empty page is no answer yet
           continue;
         }
-        const change = next(page, count, observation, query);
+        listing.take(page);
+        const change = next(listing, page, count, query);
         query = change === undefined ? undefined : nextQuery(query, change);
         count += 1;
       }
     } finally {
+      listing?.end();
       tree.endObservation(observation);
     }
   }

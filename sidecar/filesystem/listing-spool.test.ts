@@ -1,12 +1,16 @@
 // That a spooled listing gives every entry once, in any portions, and again from any position it told.
 
-import { mkdtemp, open, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
 import type { InodeId } from "./filesystem.ts";
 import { ListingSpool, type SpooledEntry } from "./listing-spool.ts";
 
+const run = promisify(execFile);
+const asRoot = process.getuid?.() === 0 ? test : test.skip; // may mount a small disk
 const PAGE = 700;
 
 function entry(number: number): SpooledEntry {
@@ -82,3 +86,36 @@ test("two readers at a time ask for each page once", async (t) => {
   t.deepEqual(counts, [2000, 2000]);
   t.is(pages(), 4);
 });
+
+asRoot("a disk that is full for a while costs an error and no entry", async (t) => {
+  const disk = await mkdtemp(path.join(os.tmpdir(), "sidemount-full-"));
+  await run("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+  t.teardown(async () => {
+    await run("umount", ["-l", disk]);
+    await rm(disk, { recursive: true });
+  });
+  const file = await open(path.join(disk, "spool"), "wx+");
+  await writeFile(path.join(disk, "ballast"), Buffer.alloc(30_000));
+  let pages = 0;
+  const spool = new ListingSpool(file, () => {
+    const first = (pages += 1) * 500;
+    return Promise.resolve(pages > 3 ? undefined : Array.from({ length: 500 }, (_, i) => short(first + i)));
+  });
+  const names = new Set<string>();
+  let position = 0;
+  const readOn = (): Promise<void> =>
+    spool.read(position, ({ name }, next) => {
+      names.add(name);
+      position = next;
+      return true;
+    });
+  await t.throwsAsync(readOn, { code: "ENOSPC" });
+  await rm(path.join(disk, "ballast"));
+  await readOn();
+  t.is(names.size, 1500);
+  await spool.close();
+});
+
+function short(number: number): SpooledEntry {
+  return { name: `entry-${String(number).padStart(12, "0")}`, inode: number as InodeId, kind: "file" };
+}

@@ -31,6 +31,8 @@ export class ListingSpool {
   #end = 0;
   #complete = false;
   #filling: Promise<boolean> | undefined;
+  /** Entries that are not in the file yet, because the disk had no room for them. */
+  #unwritten: Buffer | undefined;
 
   /** `more` answers the next entries each time, and undefined at the end. The file is closed with the spool. */
   constructor(file: FileHandle, more: () => Promise<readonly SpooledEntry[] | undefined>) {
@@ -67,13 +69,26 @@ export class ListingSpool {
   }
 
   async #append(): Promise<boolean> {
+    this.#unwritten ??= await this.#encodeMore();
+    if (this.#unwritten === undefined) return false;
+    await this.#write(this.#unwritten);
+    this.#end += this.#unwritten.length;
+    this.#unwritten = undefined;
+    return true;
+  }
+
+  async #encodeMore(): Promise<Buffer | undefined> {
     const entries = this.#complete ? undefined : await this.#more();
     this.#complete = entries === undefined;
-    if (entries === undefined) return false;
-    const bytes = Buffer.concat(entries.map(encode));
-    await this.#file.write(bytes, 0, bytes.length, this.#end);
-    this.#end += bytes.length;
-    return true;
+    return entries === undefined ? undefined : Buffer.concat(entries.map(encode));
+  }
+
+  /** A disk that is nearly full takes a part without an error. */
+  async #write(bytes: Buffer): Promise<void> {
+    for (let written = 0; written < bytes.length;) {
+      const rest = bytes.length - written;
+      written += (await this.#file.write(bytes, written, rest, this.#end + written)).bytesWritten;
+    }
   }
 }
 

@@ -52,6 +52,11 @@ export class Listing {
     }
   }
 
+  /** All that the pages showed was looked at: it may be forgotten again. */
+  end(): void {
+    for (const directory of this.#seen.keys()) directory.listings -= 1;
+  }
+
   /** The question was about one name: what it showed below that name is all there is, if `ended`. */
   finishName(name: string, ended: boolean): void {
     this.unshown.report();
@@ -168,6 +173,7 @@ export class Listing {
         beside: new Map(),
       };
       this.#seen.set(directory, seen);
+      directory.listings += 1;
     }
     return seen;
   }

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer, LongListing } from "./explore.ts";
 import { NAME_MAX_BYTES, OBJECT_NAME_MAX_BYTES } from "./names.ts";
-import { isDirectory, isFile, isLocal, type DirectoryNode, type Node } from "./nodes.ts";
+import { holdingNames, isDirectory, isFile, isLocal, type DirectoryNode, type Node } from "./nodes.ts";
 import { isTrusted } from "./trust.ts";
 
 export class Lookup {
@@ -32,8 +32,10 @@ export class Lookup {
       await this.#explorer.object(parent, name, signal);
     const confirmed = parent.children.get(name);
     if (confirmed !== undefined && !isDirectory(confirmed)) return confirmed;
-    await this.#explorer.name(parent, name, signal);
-    return parent.children.get(name);
+    return holdingNames(parent, async () => {
+      await this.#explorer.name(parent, name, signal);
+      return parent.children.get(name);
+    });
   }
 
   async require(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node> {

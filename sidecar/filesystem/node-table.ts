@@ -44,9 +44,10 @@ export class NodeTable {
     return this.#nextInode++ as InodeId;
   }
 
+  /** What is added is not forgotten by that: whoever made it has not yet looked at it. */
   add(node: Node): void {
+    if (this.#nodes.size >= this.#evictAbove) this.#evict();
     this.#nodes.set(node.id, node);
-    if (this.#nodes.size > this.#evictAbove) this.#evict();
   }
 
   /** Gives back references of a kernel. */
@@ -70,7 +71,7 @@ export class NodeTable {
     for (const node of this.#nodes.values()) {
       if (dropped >= surplus) break;
       const leaf = !isDirectory(node) || node.children.size === 0;
-      if (node === this.#root || !leaf || isInUse(node)) continue;
+      if (node === this.#root || !leaf || isInUse(node) || isHeld(node)) continue;
       if (node.parent !== undefined) node.parent.listed = undefined;
       this.#detach(node);
       dropped += 1;
@@ -81,5 +82,15 @@ export class NodeTable {
 }
 
 function isInUse(node: Node): boolean {
-  return node.lookupCount > 0 || (isFile(node) && node.opened.size > 0) || isLocal(node);
+  return node.lookupCount > 0 || (isFile(node) && isFileInUse(node)) || isLocal(node);
+}
+
+/** A copy that has not come to rest may still be written to through a mapping (RULES 1). */
+function isFileInUse({ opened, borrowers, openings, copy }: FileNode): boolean {
+  return opened.size > 0 || borrowers > 0 || openings.busy || copy?.isOpen === true;
+}
+
+/** Somebody is listing the folder it is in, or it itself. */
+function isHeld(node: Node): boolean {
+  return (isDirectory(node) && node.listings > 0) || (node.parent?.listings ?? 0) > 0;
 }

@@ -13,6 +13,7 @@ import type { SharedRun } from "../lib/shared-run.ts";
 import { Turn } from "../lib/turn.ts";
 import { Children } from "./children.ts";
 import { FileSystemError } from "./errors.ts";
+import type { StoredAttributes } from "./metadata.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "./filesystem.ts";
 import type { Confirmation } from "./trust.ts";
 
@@ -50,6 +51,17 @@ export interface OpenFile {
   /** Opened by exec, to run it. */
   readonly running: boolean;
   readonly position: ReaderPosition;
+}
+
+/** An append of which nobody knows whether it reached the bucket. */
+export interface UnsureAppend {
+  readonly id: string;
+  readonly object: string;
+  /** What is to be put behind: without it the append cannot arrive any more. */
+  readonly tail: { readonly name: string; readonly generation: Generation };
+  readonly copy: Copy;
+  readonly snapshot: Summed;
+  readonly attributes: StoredAttributes;
 }
 
 const NOT_OPEN: ReadonlySet<OpenFile> = new Set();
@@ -91,6 +103,7 @@ export class FileNode extends NodeBase {
   heldUntilMs = 0;
   /** What its tails are put behind since another writer's version has the name, and how much of it has been. */
   following: { object: ObjectInfo; sentBytes: number } | undefined;
+  unsureAppend: UnsureAppend | undefined;
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
   /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
@@ -199,6 +212,8 @@ export class DirectoryNode extends NodeBase {
   readonly children = new Children<Node>();
   /** When the bucket last listed this folder completely. */
   listed: Confirmation | undefined;
+  /** Questions about what is in the folder whose answers are being taken in, or looked at: no name is forgotten meanwhile. */
+  listings = 0;
   /** The object `name/`: known, known to be absent, or unknown. */
   placeholder: ObjectInfo | "absent" | undefined;
   readonly nameChanges = new Map<string, NameChange>();
@@ -215,6 +230,16 @@ export class DirectoryNode extends NodeBase {
   /** True where a rename under way makes the tree the only truth. */
   get authoritative(): boolean {
     return this.overlaid || (this.parent?.authoritative ?? false);
+  }
+}
+
+/** Runs `work` while nothing that is in the folder is forgotten. */
+export async function holdingNames<T>(directory: DirectoryNode, work: () => Promise<T>): Promise<T> {
+  directory.listings += 1;
+  try {
+    return await work();
+  } finally {
+    directory.listings -= 1;
   }
 }
 

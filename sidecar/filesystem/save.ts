@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import { sameStamp } from "../copies/copy.ts";
-import { stillEquals, takeSnapshot, type Snapshot } from "../copies/snapshot.ts";
+import { stillEquals, takeSnapshot, type Snapshot, type Summed } from "../copies/snapshot.ts";
 import { SharedRun } from "../lib/shared-run.ts";
 import { Appender } from "./append.ts";
 import { storedAttributes, type Context } from "./context.ts";
@@ -142,6 +142,7 @@ export class Saver {
     node.copy = before?.copy;
     node.fetcher = before?.fetcher;
     node.lastSummed = undefined;
+    node.unsureAppend = undefined;
     node.contentSerial += 1;
     if (version === undefined) tree.detach(node);
     else {
@@ -157,9 +158,13 @@ export class Saver {
     const { copy } = node;
     if (copy === undefined) return;
     const beganMs = this.#context.monotonicMs();
+    const unsure = node.unsureAppend !== undefined;
     const appended = await this.#appender.append(node);
-    if (appended === "behind another") return;
-    if (appended !== undefined) return this.#saved(node, appended.snapshot, appended, beganMs);
+    if (appended === "behind another") return unsure ? this.#appender.follow(node) : undefined;
+    if (appended !== undefined) {
+      await this.#saved(node, appended.snapshot, appended, beganMs);
+      return unsure && node.copy?.changed() === true ? this.#upload(node) : undefined; // and what came since
+    }
     if (!copy.whole && node.fetcher !== undefined) await orStale(node.fetcher.whole());
     for (let attempt = 1; ; attempt += 1) {
       const snapshot = await takeSnapshot(copy, store.clonePath(copy), attempt > 2);
@@ -224,7 +229,7 @@ export class Saver {
     }
   }
 
-  async #saved(node: FileNode, snapshot: Snapshot, inserted: Inserted, startedMs: number): Promise<void> {
+  async #saved(node: FileNode, snapshot: Summed, inserted: Inserted, startedMs: number): Promise<void> {
     const { value, dateMs, attributes } = inserted;
     const { tree, store, monotonicMs, log } = this.#context;
     const replaced = node.version?.generation ?? node.replaces;

@@ -256,6 +256,60 @@ os.write(log, b"line"); os.fchmod(log, 0o${mode}); os.close(log)
   },
 );
 
+/** What follows `os` in a program that loses the answers of an append: `fail()` from now on, `mend()` again. */
+const losing = (server: BucketServer, name: string, first: string): string => `
+import os, json, urllib.request
+def ask(method, path, data=None):
+    urllib.request.urlopen(urllib.request.Request("${server.url}" + path, data=data, method=method, headers={} if data is None else {"content-type": "application/json"})).read()
+def fail():
+    compose = {"method": "storage.objects.compose", "name": "${name}"}
+    look = {"method": "storage.objects.get", "name": "${name}", "action": "return-503"}
+    ask("POST", "/admin/faults", json.dumps([{**compose, "action": "${first}", "count": 1}, {**compose, "action": "return-503"}, look]).encode())
+def mend(): ask("DELETE", "/admin/faults")
+log = os.open("log", os.O_WRONLY | os.O_APPEND)
+def fsync():
+    try: os.fsync(log); return "ok"
+    except OSError as error: return error.strerror
+`;
+
+for (const [first, arrived] of [
+  ["lost-answer", true],
+  ["return-503", false],
+] as const) {
+  test.serial(
+    `RULES 8: after an append whose outcome is unknown, ${arrived ? "done" : "not done"}, each line is there once`,
+    async (t) => {
+      const { server, mount } = await session(t);
+      await server.put("log", Buffer.alloc(2 * MIB, "x"));
+      const said = await python(
+        mount,
+        `${losing(server, "log", first)}
+os.write(log, b"one "); fail(); print(fsync()); os.write(log, b"two "); mend(); print(fsync())
+os.write(log, b"three "); os.close(log)`,
+      );
+      t.is(said, "Input/output error\nok\n");
+      t.is((await server.get("log"))?.subarray(2 * MIB).toString(), "one two three ");
+      t.deepEqual(await server.names(), ["log"]);
+    },
+  );
+}
+
+test.serial("RULES 8: also if somebody else has appended meanwhile", async (t) => {
+  const server = await BucketServer.start(t);
+  await server.put("log", Buffer.alloc(2 * MIB, "x"));
+  const [mount, other] = [await mounted(t, server), await mounted(t, server)];
+  const said = await python(
+    mount,
+    `import subprocess
+other = subprocess.Popen(["sh", "-c", "read go; printf 'theirs ' >> ${other.path("log")}"], stdin=subprocess.PIPE)
+${losing(server, "log", "lost-answer")}
+os.write(log, b"one "); fail(); print(fsync()); os.write(log, b"two "); mend()
+other.communicate(b"go\\n"); print(fsync()); os.write(log, b"three "); os.close(log)`,
+  );
+  t.is(said, "Input/output error\nok\n");
+  t.is((await server.get("log"))?.subarray(2 * MIB).toString(), "one theirs two three ");
+});
+
 test("the folder for tails cannot be seen or made", async (t) => {
   const { server, mount } = await session(t);
   await server.put(`${TAILS}something`, "x");
