@@ -19,7 +19,7 @@ import type {
 } from "./filesystem.ts";
 import { ownerOf } from "./metadata.ts";
 import type { NewObject } from "./namespace.ts";
-import { isDirectory, isFile } from "./nodes.ts";
+import { isDirectory, isFile, type Node } from "./nodes.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { RarerOperations } from "./rarer-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
@@ -310,6 +310,10 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
         this.#serveMount?.replacedElsewhere(from, node.name);
       },
     });
+  }
+
+  protected override nodeOf(inode: InodeId): Node {
+    return this.#tree.get(inode);
   }
 
   protected override async makeObject(parent: InodeId, name: string, attributes: NewObject): Promise<Entry> {

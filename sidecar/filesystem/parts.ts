@@ -6,6 +6,7 @@ import { RangeCopier } from "./copy-range.ts";
 import { FileCreator } from "./create.ts";
 import { OpenDirectories } from "./directories.ts";
 import { Explorer } from "./explore.ts";
+import { ExtendedAttributes } from "./extended-attributes.ts";
 import { FileData } from "./file-data.ts";
 import { Lookup } from "./lookup.ts";
 import { Namespace } from "./namespace.ts";
@@ -32,6 +33,7 @@ export function makeParts(context: Context) {
   const namespace = new Namespace(context, patcher);
   const data = new FileData(context);
   const shared = { explorer, namespace, openFiles, resting, saver, patcher, times };
+  const attributes = new AttributeSetter(context, shared);
   return {
     lookup,
     patcher,
@@ -45,7 +47,8 @@ export function makeParts(context: Context) {
     ranges: new RangeCopier(context, data),
     space: new FileSpace(context),
     creator: new FileCreator(context, shared),
-    attributes: new AttributeSetter(context, shared),
+    attributes,
+    extended: context.extendedAttributes ? new ExtendedAttributes(context, attributes) : undefined,
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),
   };
