@@ -70,6 +70,7 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     directoryDefaults: { uid, gid, mode: options.directoryMode },
     readOnly: options.readOnly,
     lockNames: options.lockNames.map(globPattern),
+    extendedAttributes: options.extendedAttributes,
     hostName: os.hostname(),
     mountId: randomUUID(),
     monotonicMs: () => performance.now(),

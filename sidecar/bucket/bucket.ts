@@ -24,6 +24,8 @@ export interface ObjectInfo {
   readonly updatedMs: number;
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
+  /** As the service calls it (`STANDARD`); undefined where it was not asked for. */
+  readonly storageClass?: string | undefined;
   /** Custom metadata. */
   readonly metadata: Readonly<Record<string, string>>;
 }

@@ -21,6 +21,7 @@ test("a look-up tells what the bucket knows of a name, and the bucket's time", a
     updatedMs: Date.parse("2026-01-02T03:04:06.789Z"),
     contentType: "text/plain",
     contentEncoding: undefined,
+    storageClass: undefined,
     metadata: { k: "v" },
   });
 });

@@ -9,7 +9,7 @@ export const operationKey = "sidemount-op";
 
 /** The part of an object resource that ObjectInfo is made of; anything else need not be sent to us. */
 export const objectFields =
-  "name,generation,metageneration,size,crc32c,timeCreated,updated,contentType,contentEncoding,metadata";
+  "name,generation,metageneration,size,crc32c,timeCreated,updated,contentType,contentEncoding,storageClass,metadata";
 
 // One for the many that have none.
 const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
@@ -25,6 +25,7 @@ interface ObjectResource {
   updated: string;
   contentType?: string;
   contentEncoding?: string;
+  storageClass?: string;
   metadata?: Record<string, string>;
 }
 
@@ -49,6 +50,7 @@ export function decodeObject(json: unknown): ObjectInfo {
     updatedMs,
     contentType: resource.contentType,
     contentEncoding: resource.contentEncoding,
+    storageClass: resource.storageClass,
     metadata: resource.metadata ?? NO_METADATA,
   };
 }

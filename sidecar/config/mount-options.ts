@@ -25,6 +25,8 @@ export interface MountOptions {
   readonly soleWriter: boolean;
   /** Glob patterns of names created in the bucket at once, inside open. */
   readonly lockNames: readonly string[];
+  /** Programs can read and set extended attributes; each of their writes then costs a question of the kernel. */
+  readonly extendedAttributes: boolean;
   readonly drainTimeoutMs: number;
   /** Longest time a data request may go without progress. */
   readonly deadlineMs: number;

@@ -102,6 +102,16 @@ export const optionTable = {
     help: "Refuse every change.",
     parse: parseBoolean,
   }),
+  extendedAttributes: option({
+    flag: "xattrs",
+    environment: "SIDEMOUNT_XATTRS",
+    default: "false",
+    group: "What is mounted",
+    help:
+      "Keep extended attributes (user.*) in the metadata of objects, and show what the bucket says of them. " +
+      "The kernel then asks for one before every write.",
+    parse: parseBoolean,
+  }),
   allowOther: option({
     flag: "allow-other",
     negatable: true,

@@ -83,6 +83,7 @@ async function inProcess(t: ExecutionContext, commitDelayMs = 0) {
     directoryDefaults: owner,
     readOnly: false,
     lockNames: [],
+    extendedAttributes: false,
     hostName: "here",
     mountId: "mount",
     monotonicMs: () => performance.now(),

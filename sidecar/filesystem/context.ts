@@ -25,6 +25,8 @@ export interface FileSystemOptions {
   readonly directoryDefaults: OwnerAndMode;
   readonly readOnly: boolean;
   readonly lockNames: readonly RegExp[];
+  /** Whether programs can read and set `user.*`. Then the kernel asks for an attribute before each write. */
+  readonly extendedAttributes: boolean;
   readonly hostName: string;
   /** Unique among all mounts there ever were: the first half of operation ids. */
   readonly mountId: string;
@@ -47,7 +49,7 @@ export interface Context extends Omit<FileSystemOptions, "mountId" | "prefix"> {
 
 /** Attributes of a node as far as they are stored with an object. */
 export function storedAttributes(node: Node): StoredAttributes {
-  const { kind, uid, gid, mode, modifyTimeNs } = node;
+  const { kind, uid, gid, mode, modifyTimeNs, extended } = node;
   return {
     kind,
     uid,
@@ -55,6 +57,7 @@ export function storedAttributes(node: Node): StoredAttributes {
     mode,
     modifyTimeNs,
     linkTarget: "linkTarget" in node ? node.linkTarget : undefined,
+    extended,
     deviceNumber: "deviceNumber" in node && isDevice(kind) ? node.deviceNumber : undefined,
   };
 }

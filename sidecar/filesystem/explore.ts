@@ -5,7 +5,6 @@ import type { ListPage, ListQuery, ObjectInfo } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
 import { Listing } from "./listing.ts";
 import type { DirectoryNode, ObjectNode } from "./nodes.ts";
-import type { Observation } from "./observations.ts";
 import { UnshownReports } from "./unshown-objects.ts";
 
 /** A name's own page: with everything below it, if that is not more than this. */

@@ -212,6 +212,22 @@ export interface FileSystem {
   fsync(caller: Caller, inode: InodeId, handle: HandleId, dataOnly: boolean): Promise<void>;
   release(inode: InodeId, handle: HandleId): Promise<void>;
 
+  // Extended attributes. Each rejects with ENOSYS where there are none at all, ENOTSUP for a name that cannot be kept.
+  getExtendedAttribute(caller: Caller, inode: InodeId, name: string): Promise<Buffer>;
+  listExtendedAttributes(caller: Caller, inode: InodeId): Promise<readonly string[]>;
+  /**
+   * EEXIST where it must be new and is there, ENODATA where it must be there and is not, ENOSPC above what fits. `value` is
+   * only valid until the promise settles.
+   */
+  setExtendedAttribute(
+    caller: Caller,
+    inode: InodeId,
+    name: string,
+    value: Buffer,
+    mode: "any" | "create" | "replace",
+  ): Promise<void>;
+  removeExtendedAttribute(caller: Caller, inode: InodeId, name: string): Promise<void>;
+
   openDirectory(caller: Caller, inode: InodeId): Promise<HandleId>;
   /** Offers entries after `offset` one by one until `accept` answers false or the folder ends. */
   readDirectory(

@@ -47,6 +47,7 @@ async function inProcess(t: ExecutionContext): Promise<MountedFileSystem> {
     fileDefaults: owner,
     directoryDefaults: owner,
     readOnly: false,
+    extendedAttributes: false,
     lockNames: [],
     hostName: "here",
     mountId: "mount",

@@ -17,6 +17,17 @@ const TIME_KEY = "mtime";
 const SYMLINK_KEY = "gcsfuse_symlink_target";
 const DEVICE_KEY = "sidemount-rdev";
 
+const OWN_KEYS = new Set([
+  OPERATION_KEY,
+  UID_KEY,
+  GID_KEY,
+  MODE_KEY,
+  SECONDS_KEY,
+  TIME_KEY,
+  SYMLINK_KEY,
+  DEVICE_KEY,
+]);
+
 const NS_PER_MS = 1_000_000n;
 const NS_PER_S = 1_000_000_000n;
 
@@ -43,6 +54,13 @@ export interface StoredAttributes extends OwnerAndMode {
   readonly linkTarget: string | undefined;
   /** As stat(2) has it, of device nodes. */
   readonly deviceNumber: number | undefined;
+  /** Extended attributes set or removed (null) since the object was read, by key. All others stay as they are. */
+  readonly extended?: Readonly<Record<string, string | null>> | undefined;
+}
+
+/** Whether the metadata key is one that attributes of files are stored under. */
+export function isOwnKey(key: string): boolean {
+  return OWN_KEYS.has(key);
 }
 
 export function kindOfMode(mode: number): FileKind | undefined {
@@ -73,7 +91,7 @@ export function encodeAttributes(
   attributes: StoredAttributes,
   defaults: OwnerAndMode,
 ): Record<string, string | null> {
-  const { uid, gid, mode, kind, modifyTimeNs, linkTarget, deviceNumber } = attributes;
+  const { uid, gid, mode, kind, modifyTimeNs, linkTarget, deviceNumber, extended } = attributes;
   const plainKind = kind === "file" || kind === "directory" || kind === "symlink";
   const modeText = plainKind ? mode.toString(8) : (KIND_BITS[kind] | mode).toString(8);
   return {
@@ -83,6 +101,7 @@ export function encodeAttributes(
     ...encodeTimes(modifyTimeNs),
     ...(linkTarget === undefined ? {} : { [SYMLINK_KEY]: linkTarget }),
     ...(deviceNumber === undefined ? {} : { [DEVICE_KEY]: encodeDevice(deviceNumber) }),
+    ...extended,
   };
 }
 

@@ -17,7 +17,7 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { isDirectory, isFile, isYetToBeMade } from "./nodes.ts";
+import { isDirectory, isFile, isYetToBeMade, type Node } from "./nodes.ts";
 import { ownerOfNew } from "./ownership.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { RarerOperations, type NewlyMade } from "./rarer-operations.ts";
@@ -311,6 +311,10 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
         this.#serveMount?.replacedElsewhere(from, node.name);
       },
     });
+  }
+
+  protected override nodeOf(inode: InodeId): Node {
+    return this.#tree.get(inode);
   }
 
   protected override async makeObject(

@@ -30,6 +30,8 @@ abstract class NodeBase {
   modifyTimeNs = 0n;
   accessTimeNs = 0n;
   changeTimeNs = 0n;
+  /** Extended attributes set or removed (null) here since the object was read, by metadata key. */
+  extended: Readonly<Record<string, string | null>> | undefined;
   /** When the bucket last said that this name stands for this node. */
   confirmed: Confirmation | undefined;
   /** Attribute changes acknowledged but not yet patched into the bucket (RULES 14). */

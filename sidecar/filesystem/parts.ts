@@ -7,6 +7,7 @@ import { FileCreator } from "./create.ts";
 import { OpenDirectories } from "./directories.ts";
 import { Exchanger } from "./exchange.ts";
 import { Explorer } from "./explore.ts";
+import { ExtendedAttributes } from "./extended-attributes.ts";
 import { FileData } from "./file-data.ts";
 import { Lookup } from "./lookup.ts";
 import { Namespace } from "./namespace.ts";
@@ -34,6 +35,7 @@ export function makeParts(context: Context) {
   const namespace = new Namespace(context, patcher);
   const data = new FileData(context);
   const shared = { explorer, lookup, namespace, openFiles, resting, saver, patcher, times };
+  const attributes = new AttributeSetter(context, shared);
   return {
     lookup,
     patcher,
@@ -47,7 +49,8 @@ export function makeParts(context: Context) {
     ranges: new RangeCopier(context, data),
     space: new FileSpace(context),
     creator: new FileCreator(context, shared),
-    attributes: new AttributeSetter(context, shared),
+    attributes,
+    extended: context.extendedAttributes ? new ExtendedAttributes(context, attributes) : undefined,
     exchanger: new Exchanger(context, shared),
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),

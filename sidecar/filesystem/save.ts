@@ -310,7 +310,7 @@ export class Saver {
     const { parent, name } = node;
     const time = new Date().toISOString().replace(/[:.]/g, "-");
     const conflict = `${object}.conflict-${hostName}-${time}`;
-    const metadata = metadataForInsert(storedAttributes(node), this.#context.fileDefaults, undefined);
+    const metadata = metadataForInsert(storedAttributes(node), this.#context.fileDefaults, node.version);
     const properties = { contentType: contentTypeOf(name), metadata };
     const options = { operationId: nextOperationId() };
     const kept = await bucket.insert(conflict, snapshot.source, "absent", properties, options);
@@ -332,7 +332,7 @@ function messageOf(error: unknown): string {
 function ownAttributes(
   version: ObjectInfo,
   context: Context,
-): { uid: number; gid: number; mode: number; modifyTimeNs: bigint } {
+): Pick<FileNode, "uid" | "gid" | "mode" | "modifyTimeNs" | "extended"> {
   const { uid, gid, mode, modifyTimeNs } = decodeAttributes(version, context.fileDefaults);
-  return { uid, gid, mode, modifyTimeNs };
+  return { uid, gid, mode, modifyTimeNs, extended: undefined };
 }

@@ -39,7 +39,7 @@ export class AttributeSetter {
       await this.#truncate(node, changes.size);
     }
     if (!this.#apply(node, changes)) return;
-    await this.#persist(node);
+    await this.persist(node);
   }
 
   /** Sets what was asked; answers whether anything must reach the bucket. */
@@ -61,7 +61,7 @@ export class AttributeSetter {
   }
 
   /** With the next upload if there is one to come; otherwise gathered into one patch. */
-  async #persist(node: Node): Promise<void> {
+  async persist(node: Node): Promise<void> {
     if (node.parent === undefined && node !== this.#context.tree.root) return;
     const uploadComes =
       isFile(node) && (node.version === undefined || (node.writers > 0 && node.copy?.changed() === true));

@@ -299,7 +299,7 @@ export class Tree {
     const { uid, gid, mode, modifyTimeNs, linkTarget, deviceNumber } = decodeAttributes(object, defaults);
     const changed =
       node.uid !== uid || node.gid !== gid || node.mode !== mode || node.modifyTimeNs !== modifyTimeNs;
-    Object.assign(node, { uid, gid, mode });
+    Object.assign(node, { uid, gid, mode, extended: undefined });
     if (isDirectory(node)) node.placeholder = object;
     else node.version = object;
     if (!isDirectory(node) || object.metadata["mtime"] !== undefined) node.modifyTimeNs = modifyTimeNs;

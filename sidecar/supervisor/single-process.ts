@@ -51,6 +51,7 @@ export interface ServedHere {
   readonly gid: number;
   readonly fileMode: number;
   readonly directoryMode: number;
+  readonly extendedAttributes: boolean;
   /** The device number of the mount, once it is there. */
   readonly device: () => string | undefined;
 }
@@ -160,12 +161,12 @@ class SingleProcess<FileSystem> {
 
   #mount(fileSystem: FileSystem, directory: string): MountingChannel {
     const { mountOptions, serve } = this.#options;
-    const { readOnly, allowOther, uid, gid, fileMode, directoryMode } = mountOptions;
+    const { readOnly, allowOther, uid, gid, fileMode, directoryMode, extendedAttributes } = mountOptions;
     const source = sourceOf(mountOptions);
     const subtype = OUR_TYPE.replace("fuse.", "");
     if (this.#isRoot) mountUnderlayOrSayWhyNot(directory);
     this.#mounted = directory;
-    const rights = { readOnly, allowOther, uid, gid, fileMode, directoryMode };
+    const rights = { readOnly, allowOther, uid, gid, fileMode, directoryMode, extendedAttributes };
     this.#channel = serve(fileSystem, { directory, source, subtype, ...rights, device: deviceAt(directory) });
     return this.#channel;
   }

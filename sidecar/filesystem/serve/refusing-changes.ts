@@ -16,7 +16,9 @@ type Change =
   | "create"
   | "write"
   | "changeSpace"
-  | "copyRange";
+  | "copyRange"
+  | "setExtendedAttribute"
+  | "removeExtendedAttribute";
 
 function refuse(): Promise<never> {
   return Promise.reject(new FileSystemError("EROFS", "this folder is for reading only"));
@@ -57,6 +59,12 @@ export abstract class RefusingChanges implements Pick<FileSystem, Change> {
     return refuse();
   }
   copyRange(): Promise<never> {
+    return refuse();
+  }
+  setExtendedAttribute(): Promise<never> {
+    return refuse();
+  }
+  removeExtendedAttribute(): Promise<never> {
     return refuse();
   }
 }

@@ -295,6 +295,14 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     return Promise.reject(new FileSystemError("ENOSYS", "holes are not shown"));
   }
 
+  getExtendedAttribute(): Promise<never> {
+    return Promise.reject(new FileSystemError("ENOSYS", "no attributes are shown here"));
+  }
+
+  listExtendedAttributes(): Promise<never> {
+    return this.getExtendedAttribute();
+  }
+
   async flush(): Promise<void> {}
 
   async fsync(): Promise<void> {}

@@ -157,6 +157,22 @@ test("the requests that make, move and open names", (t) => {
   });
 });
 
+test("the requests on extended attributes", (t) => {
+  const set = decode.decodeSetExtended(request("03000000 02000000", name("user.a"), "00ff07 ee"));
+  t.deepEqual(set, { name: "user.a", value: hex("00ff07"), flags: 2 });
+  t.deepEqual(decode.decodeSetExtended(request("00000000 00000000", name("user.b"))), {
+    name: "user.b",
+    value: Buffer.alloc(0),
+    flags: 0,
+  });
+  t.deepEqual(decode.decodeGetExtended(request("00010000 00000000", name("user.größe"))), {
+    name: "user.größe",
+    room: 256,
+  });
+  t.is(decode.decodeRoom(request("00000100 00000000")), 65536);
+  t.deepEqual(encode.encodeExtendedSize(300).subarray(16), hex("2c010000 00000000"));
+});
+
 test("the requests on open files", (t) => {
   const position = "0900000000000000 0000000001000000"; // fh 9, offset 4 GiB
   const rest = "00000000 0000000000000000 00000000 00000000";

@@ -7,7 +7,15 @@
 import { isUtf8 } from "node:buffer";
 
 import type { FilePosition, HandleId, InodeId, SetAttributes } from "../../filesystem/filesystem.ts";
-import { FATTR, GETATTR_FH, IN_HEADER_SIZE, WRITE_CACHE, WRITE_IN_SIZE } from "./protocol.ts";
+import {
+  FATTR,
+  GETATTR_FH,
+  GETXATTR_IN_SIZE,
+  IN_HEADER_SIZE,
+  SETXATTR_IN_SIZE,
+  WRITE_CACHE,
+  WRITE_IN_SIZE,
+} from "./protocol.ts";
 
 const BODY = IN_HEADER_SIZE;
 
@@ -286,6 +294,26 @@ export function decodeSeek(bytes: Buffer): { handle: HandleId; offset: number; w
     offset: readU64(bytes, BODY + 8),
     whence: bytes.readUInt32LE(BODY + 16),
   };
+}
+
+/** fuse_setxattr_in, the name and the value; flags as of setxattr(2). */
+export function decodeSetExtended(bytes: Buffer): { name: string; value: Buffer; flags: number } {
+  const start = endOfName(bytes, BODY + SETXATTR_IN_SIZE) + 1;
+  return {
+    name: decodeName(bytes, SETXATTR_IN_SIZE),
+    value: Buffer.from(bytes.subarray(start, start + bytes.readUInt32LE(BODY))), // needed after the buffer is
+    flags: bytes.readUInt32LE(BODY + 4),
+  };
+}
+
+/** fuse_getxattr_in, of LISTXATTR: for how many bytes there is room; 0 asks how many there are. */
+export function decodeRoom(bytes: Buffer): number {
+  return bytes.readUInt32LE(BODY);
+}
+
+/** fuse_getxattr_in and the name. */
+export function decodeGetExtended(bytes: Buffer): { name: string; room: number } {
+  return { name: decodeName(bytes, GETXATTR_IN_SIZE), room: decodeRoom(bytes) };
 }
 
 /** fuse_interrupt_in: the id of the request that is to be interrupted. */

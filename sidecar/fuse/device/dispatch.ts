@@ -9,6 +9,7 @@ import { errnoOf } from "../errno.ts";
 import type { Answer, Answers } from "./answer.ts";
 import { Call, type WhenKilled } from "./call.ts";
 import { decodeOpen, NameNotUtf8, type RequestHeader } from "./decode.ts";
+import { extendedOperations } from "./extended-operations.ts";
 import { fileOperations } from "./file-operations.ts";
 import type { Interrupts } from "./interrupts.ts";
 import { nameOperations } from "./name-operations.ts";
@@ -22,10 +23,6 @@ const { EILSEQ, ENOENT, ENOSYS, ENOTTY } = constants.errno;
  * remembers and does without. Opcodes in no table are newer than us: ENOSYS as well.
  */
 const refusals: Readonly<Partial<Record<OpcodeName, number>>> = {
-  SETXATTR: ENOSYS, // programs see EOPNOTSUPP
-  GETXATTR: ENOSYS,
-  LISTXATTR: ENOSYS,
-  REMOVEXATTR: ENOSYS,
   ACCESS: ENOSYS, // the kernel checks by owner and mode (default_permissions)
   SYNCFS: ENOSYS,
   TMPFILE: ENOSYS, // EOPNOTSUPP; programs then create and unlink
@@ -41,6 +38,10 @@ const immutableRefusals: Readonly<Partial<Record<OpcodeName, number>>> = {
   FLUSH: ENOSYS,
   FSYNC: ENOSYS,
   LSEEK: ENOSYS, // SEEK_DATA and SEEK_HOLE then see one piece of data
+  SETXATTR: ENOSYS, // programs see EOPNOTSUPP
+  GETXATTR: ENOSYS,
+  LISTXATTR: ENOSYS,
+  REMOVEXATTR: ENOSYS,
 };
 
 const O_ACCMODE = 0o3;
@@ -57,6 +58,8 @@ function whenKilled(opcode: number, bytes: Buffer): WhenKilled {
     case OPCODE.READDIR:
     case OPCODE.READDIRPLUS:
     case OPCODE.STATFS:
+    case OPCODE.GETXATTR:
+    case OPCODE.LISTXATTR:
       return "give-up";
     case OPCODE.OPEN:
       return (decodeOpen(bytes) & (O_ACCMODE | O_TRUNC)) === 0 ? "give-up" : "finish";
@@ -89,7 +92,11 @@ export class Dispatcher {
     this.#interrupts = interrupts;
     this.#log = log;
     this.#refusals = immutableFiles ? { ...refusals, ...immutableRefusals } : refusals;
-    const operations = Object.entries({ ...nameOperations, ...fileOperations(log) });
+    const operations = Object.entries({
+      ...nameOperations,
+      ...extendedOperations,
+      ...fileOperations(log),
+    });
     this.#operations = Object.fromEntries(operations.filter(([name]) => !(name in this.#refusals)));
   }
 

@@ -18,6 +18,7 @@ import {
   ENTRY_OUT_SIZE,
   EXPIRE_ONLY,
   FOPEN,
+  GETXATTR_OUT_SIZE,
   INIT_OUT_SIZE,
   LSEEK_OUT_SIZE,
   NOTIFY,
@@ -168,6 +169,13 @@ export function encodeCopied(size: number): Buffer {
 export function encodeSought(offset: number): Buffer {
   const answer = Buffer.alloc(OUT_HEADER_SIZE + LSEEK_OUT_SIZE);
   writeU64(answer, offset, BODY);
+  return answer;
+}
+
+/** fuse_getxattr_out: how long the answer to GETXATTR or LISTXATTR would be. */
+export function encodeExtendedSize(size: number): Buffer {
+  const answer = Buffer.alloc(OUT_HEADER_SIZE + GETXATTR_OUT_SIZE);
+  answer.writeUInt32LE(size, BODY);
   return answer;
 }
 

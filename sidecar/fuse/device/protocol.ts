@@ -16,6 +16,9 @@ export const STATFS_OUT_SIZE = 80; // fuse_statfs_out
 export const WRITE_IN_SIZE = 40; // fuse_write_in
 export const WRITE_OUT_SIZE = 8; // fuse_write_out
 export const COPY_FILE_RANGE_OUT_SIZE = 8; // fuse_copy_file_range_out
+export const GETXATTR_IN_SIZE = 8; // fuse_getxattr_in
+export const GETXATTR_OUT_SIZE = 8; // fuse_getxattr_out
+export const SETXATTR_IN_SIZE = 8; // fuse_setxattr_in as long as SETXATTR_EXT was not asked for
 export const LSEEK_OUT_SIZE = 8; // fuse_lseek_out
 export const DIRENT_SIZE = 24; // fuse_dirent without its name
 
@@ -151,6 +154,9 @@ export const RENAME_EXCHANGE = 2;
 /** Modes of fallocate(2) that the kernel passes on, <linux/falloc.h>. */
 export const FALLOC = { KEEP_SIZE: 1 << 0, PUNCH_HOLE: 1 << 1, ZERO_RANGE: 1 << 4 } as const;
 
+/** Flags of setxattr(2). */
+export const XATTR_CREATE = 1;
+export const XATTR_REPLACE = 2;
 /** Of lseek(2), what comes to a file system. */
 export const SEEK = { DATA: 3, HOLE: 4 } as const;
 

@@ -18,6 +18,10 @@ export const OPERATIONS = [
   "fgetattr",
   "readdir",
   "readlink",
+  "setxattr",
+  "getxattr",
+  "listxattr",
+  "removexattr",
   "mknod",
   "mkdir",
   "symlink",
@@ -39,6 +43,13 @@ export const OPERATIONS = [
   "fsyncdir",
   "release",
 ] as const;
+/** Left to libfuse unless they are asked for: it says ENOSYS, and the kernel does not ask again. */
+export const EXTENDED_OPERATIONS: ReadonlySet<OperationName> = new Set([
+  "setxattr",
+  "getxattr",
+  "listxattr",
+  "removexattr",
+]);
 export type OperationName = (typeof OPERATIONS)[number];
 
 /**

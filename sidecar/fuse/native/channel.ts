@@ -7,7 +7,7 @@
 import { FileSystemError } from "../../filesystem/errors.ts";
 import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
 import type { Log } from "../../telemetry/log.ts";
-import { type Addon, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
+import { type Addon, EXTENDED_OPERATIONS, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
 import { ClosingProcess } from "./closing-process.ts";
 import { keepingDeviceFromPrograms } from "./device-descriptor.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -40,6 +40,8 @@ export interface NativeOptions {
   readonly directoryMode: number;
   /** The device number of the mount once it is there, as mountinfo has it: `0:51`. */
   readonly device: () => string | undefined;
+  /** Whether `fileSystem` has extended attributes. */
+  readonly extendedAttributes: boolean;
   readonly fileSystem: FileSystem;
   readonly log: Log;
 }
@@ -140,6 +142,7 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
   const handlers: Handler[] = Array.from({ length: HANDLERS }, () => () => {});
   const implemented = new Uint32Array(HANDLERS);
   for (const name of OPERATIONS) {
+    if (EXTENDED_OPERATIONS.has(name) && !options.extendedAttributes) continue;
     handlers[addon[`op_${name}`]] = dispatcher.handler(name);
     implemented[addon[`op_${name}`]] = 1;
   }

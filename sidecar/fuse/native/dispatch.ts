@@ -7,9 +7,10 @@ import type { Log } from "../../telemetry/log.ts";
 import { errnoOf } from "../errno.ts";
 import type { Addon, Handler, OperationName } from "./addon.ts";
 import { NO_STAT, NO_STATISTICS } from "./encode.ts";
+import { extendedOperations } from "./extended-operations.ts";
 import { fileOperations } from "./file-operations.ts";
 import { nameOperations, type Served } from "./name-operations.ts";
-import { type Answer, done, type Operation, transferred } from "./operation.ts";
+import { type Answer, done, handedBack, type Operation, transferred } from "./operation.ts";
 import { ThreadRecord } from "./record.ts";
 
 const { EILSEQ, ENODEV, ENOENT } = constants.errno;
@@ -33,6 +34,9 @@ const failureValues: Readonly<
   create: () => [0],
   read: (given) => transferred(0, given[2] as Buffer).values(),
   write: (given) => transferred(0, given[2] as Buffer).values(),
+  setxattr: (given) => handedBack(0, given[2] as Buffer).values(),
+  getxattr: (given) => handedBack(0, given[2] as Buffer).values(),
+  listxattr: (given) => handedBack(0, given[1] as Buffer).values(),
 };
 
 /** The addon changed a name it could not decode; no object has that name. */
@@ -55,7 +59,12 @@ export class Dispatcher {
       onInit();
       return done();
     };
-    this.#operations = { ...nameOperations(served), ...fileOperations(served, log), init };
+    this.#operations = {
+      ...nameOperations(served),
+      ...extendedOperations(served),
+      ...fileOperations(served, log),
+      init,
+    };
   }
 
   /** What the addon calls for `name`. */

@@ -31,6 +31,11 @@ export function transferred(count: number, bytes: Buffer): Answer {
   return { number: count, values: () => [0, bytes.buffer] };
 }
 
+/** As `transferred`, for the buffers of extended attributes. */
+export function handedBack(count: number, bytes: Buffer): Answer {
+  return { number: count, values: () => [bytes.buffer] };
+}
+
 /** The addon hands over wide numbers as two of 32 bits. */
 export function wide(low: number, high: number): number {
   return low + high * 2 ** 32;

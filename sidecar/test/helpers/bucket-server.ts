@@ -31,6 +31,7 @@ export interface ObjectResource {
   readonly contentType?: string;
   readonly metadata?: Record<string, string>;
   readonly crc32c: string;
+  readonly updated: string;
 }
 
 export interface Fault {
