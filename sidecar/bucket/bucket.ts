@@ -38,6 +38,8 @@ export interface ListQuery {
   readonly prefix: string;
   /** Collapse names that contain this after the prefix into `prefixes`. Placeholders `dir/` come as items too. */
   readonly delimiter?: "/";
+  /** Folder resources among the prefixes, empty ones too. Only with the delimiter; a flat bucket has none. */
+  readonly folders?: boolean;
   /** First name to list (inclusive). */
   readonly startOffset?: string;
   /** First name not to list (exclusive). */
@@ -96,6 +98,46 @@ export interface ReadOptions {
   /** First byte wanted and one past the last. Omit for the whole object (then the CRC32C is verified). */
   readonly range?: { readonly start: number; readonly end: number };
   readonly signal?: AbortSignal;
+}
+
+/** A folder of a hierarchical bucket. It has neither bytes nor metadata of its own. */
+export interface FolderInfo {
+  /** Ends in "/". */
+  readonly name: string;
+  readonly metageneration: bigint;
+  /** A folder keeps it wherever it is renamed to. By the bucket's clock, as all times. */
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  /** The operation that is renaming it just now. */
+  readonly renaming: string | undefined;
+}
+
+/** Folders of a hierarchical bucket; names end in "/". On a flat bucket every call fails. */
+export interface BucketFolders {
+  stat(name: string, signal?: AbortSignal): Promise<Dated<FolderInfo | undefined>>;
+
+  /**
+   * Makes a folder, exclusively. `already-exists`, or `not-found` when the folder above is missing. `unavailable`
+   * with `uncertain` when an answer was lost and nobody can tell who made it.
+   */
+  make(name: string): Promise<Dated<FolderInfo>>;
+
+  /** Removes an empty folder. True if it was there, false if there is none any more. `not-empty` if it is not. */
+  remove(name: string): Promise<boolean>;
+
+  /**
+   * Renames a folder with everything in it, atomically; resolves when that is done. `not-found`, `already-exists`
+   * when there is a folder of the new name, even an empty one. `onBegun` is awaited with an id when it takes time;
+   * trouble with questions about its progress is `unavailable` with `uncertain`: it goes on, see `renamed`.
+   */
+  rename(
+    source: string,
+    destination: string,
+    onBegun?: (operation: string) => Promise<void> | void,
+  ): Promise<void>;
+
+  /** Resolves when a rename begun earlier is done, rejects with why it failed. `not-found`: nobody knows of it. */
+  renamed(operation: string): Promise<void>;
 }
 
 export interface BucketLayout {
@@ -177,6 +219,8 @@ export interface Bucket {
     properties: ObjectProperties,
     options: { operationId: string },
   ): Promise<Dated<ObjectInfo>>;
+
+  readonly folders: BucketFolders;
 
   /** Closes idle connections. */
   close(): Promise<void>;
