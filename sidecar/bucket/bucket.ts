@@ -117,27 +117,32 @@ export interface BucketFolders {
   stat(name: string, signal?: AbortSignal): Promise<Dated<FolderInfo | undefined>>;
 
   /**
-   * Makes a folder, exclusively. `already-exists`, or `not-found` when the folder above is missing. `unavailable`
-   * with `uncertain` when an answer was lost and nobody can tell who made it.
+   * Makes a folder, exclusively. `already-exists`, or `not-found` when the folder above is missing and `above` does
+   * not ask for that too. `unavailable` with `uncertain` when an answer was lost and nobody can tell who made it.
    */
-  make(name: string): Promise<Dated<FolderInfo>>;
+  make(name: string, options?: { above?: boolean }): Promise<Dated<FolderInfo>>;
 
   /** Removes an empty folder. True if it was there, false if there is none any more. `not-empty` if it is not. */
   remove(name: string): Promise<boolean>;
 
   /**
-   * Renames a folder with everything in it, atomically; resolves when that is done. `not-found`, `already-exists`
-   * when there is a folder of the new name, even an empty one. `onBegun` is awaited with an id when it takes time;
-   * trouble with questions about its progress is `unavailable` with `uncertain`: it goes on, see `renamed`.
+   * Renames a folder with everything in it, atomically. `source` is the folder as it was seen: its creation time tells
+   * what became of a rename whose answer was lost. `not-found`; `already-exists` when there is a folder of the new
+   * name, even an empty one. `uncertain`: an earlier try may have been carried out.
    */
-  rename(
-    source: string,
-    destination: string,
-    onBegun?: (operation: string) => Promise<void> | void,
-  ): Promise<void>;
+  rename(source: FolderInfo, destination: string, options?: { uncertain?: boolean }): Promise<FolderRename>;
 
-  /** Resolves when a rename begun earlier is done, rejects with why it failed. `not-found`: nobody knows of it. */
-  renamed(operation: string): Promise<void>;
+  /**
+   * Waits for a rename that has begun, for so long at most. True when it is done; rejects with why it failed, of which
+   * nothing is left, or when the question itself was not answered. `not-found`: nobody knows of it.
+   */
+  renamed(operation: string, patienceMs: number): Promise<boolean>;
+}
+
+/** A rename that has begun. */
+export interface FolderRename {
+  /** By which it can be asked about; undefined when it is done already. */
+  readonly operation: string | undefined;
 }
 
 export interface BucketLayout {

@@ -79,10 +79,11 @@ export function openBucket(options: BucketOptions): MeasuredBucket {
       compose(requests, destination, sources, expected, properties, composeOptions),
     folders: {
       stat: (name, signal) => statFolder(requests, name, signal),
-      make: (name) => makeFolder(requests, name, soleWriter),
+      make: (name, makeOptions = {}) => makeFolder(requests, name, makeOptions.above ?? false, soleWriter),
       remove: (name) => removeFolder(requests, name),
-      rename: (source, destination, onBegun) => renameFolder(requests, source, destination, onBegun),
-      renamed: (operation) => awaitRename(requests, operation),
+      rename: (source, destination, renameOptions = {}) =>
+        renameFolder(requests, source, destination, renameOptions.uncertain ?? false),
+      renamed: (operation, patienceMs) => awaitRename(requests, operation, patienceMs),
     },
     close: () => transport.close(),
   };

@@ -5,7 +5,7 @@
 
 import type { Dated, FolderInfo } from "./bucket.ts";
 import { BucketError, isBucketError } from "./errors.ts";
-import { encodeSegment } from "./names.ts";
+import { encodeQuery, encodeSegment } from "./names.ts";
 import { dated, type Requests } from "./requests.ts";
 import { serviceError } from "./service-error.ts";
 import type { Call } from "./transport.ts";
@@ -37,10 +37,11 @@ export async function statFolder(
   });
 }
 
-/** `not-found`: the folder above is missing. `already-exists`: somebody has made it. */
+/** See BucketFolders. */
 export async function makeFolder(
   requests: Requests,
   name: string,
+  above: boolean,
   soleWriter: boolean,
 ): Promise<Dated<FolderInfo>> {
   const body = Buffer.from(JSON.stringify({ name }));
@@ -50,7 +51,7 @@ export async function makeFolder(
         operation: "folderMake",
         about: `making of folder ${JSON.stringify(name)}`,
         method: "POST",
-        path: `${requests.bucketPath}/folders`,
+        path: `${requests.bucketPath}/folders${encodeQuery({ recursive: above || undefined })}`,
         headers: { "content-type": "application/json" },
         body: () => ({ length: body.length, content: body }),
       },

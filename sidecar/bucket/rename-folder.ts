@@ -5,9 +5,10 @@
 // does not tell who has sent it. Two who send one folder to the same name may then both be told that it went,
 // which is what both asked for; who claims work by renaming a folder claims it to a name of his own (RULES 5).
 
+import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 
-import type { FolderInfo } from "./bucket.ts";
+import type { FolderInfo, FolderRename } from "./bucket.ts";
 import { BucketError, isBucketError, type BucketErrorKind } from "./errors.ts";
 import { folderPath, statFolder } from "./folders.ts";
 import { encodeSegment } from "./names.ts";
@@ -15,10 +16,10 @@ import type { Requests } from "./requests.ts";
 
 // Small folders have moved in the first answer, hundreds of folders take a second.
 const firstLookMs = 50;
-const longestLookMs = 2_000;
+const longestLookMs = 1_000;
 
-interface FolderRename {
-  readonly source: string;
+interface Asked {
+  readonly source: FolderInfo;
   readonly destination: string;
   readonly about: string;
 }
@@ -31,46 +32,48 @@ interface Operation {
   readonly destination: string | undefined;
 }
 
-/**
- * Resolves when the folder has moved. `onBegun` is awaited with the operation's id where it takes longer than one
- * answer: a later run can wait for it.
- */
+/** See BucketFolders. */
 export async function renameFolder(
   requests: Requests,
-  source: string,
+  source: FolderInfo,
   destination: string,
-  onBegun?: (operation: string) => Promise<void> | void,
-): Promise<void> {
-  const about = `rename of folder ${JSON.stringify(source)} to ${JSON.stringify(destination)}`;
-  const rename = { source, destination, about };
-  const { value: before } = await statFolder(requests, source);
-  if (before === undefined) throw new BucketError("not-found", `${about}: there is no such folder`);
-  const operation = await begin(requests, rename, before);
-  if (operation === undefined) return;
-  if (!operation.done) await onBegun?.(operation.id);
-  await follow(requests, operation, about);
+  uncertain: boolean,
+): Promise<FolderRename> {
+  const about = `rename of folder ${JSON.stringify(source.name)} to ${JSON.stringify(destination)}`;
+  const asked = { source, destination, about };
+  const operation = await begin(requests, asked, uncertain);
+  if (operation === undefined) return { operation: undefined };
+  if (!operation.done) return { operation: operation.id };
+  throwIfFailed(operation, about);
+  return { operation: undefined };
 }
 
-/** Resolves when the operation is over, rejects with why it failed. `not-found`: the service does not know it. */
-export async function awaitRename(requests: Requests, id: string): Promise<void> {
+/** See BucketFolders. */
+export async function awaitRename(requests: Requests, id: string, patienceMs: number): Promise<boolean> {
   const about = `folder rename ${id}`;
-  await follow(requests, await ask(requests, id, about), about);
+  const end = performance.now() + patienceMs;
+  for (let pauseMs = firstLookMs; ; pauseMs = Math.min(pauseMs * 2, longestLookMs)) {
+    const operation = await ask(requests, id, about);
+    if (operation.done) {
+      throwIfFailed(operation, about);
+      return true;
+    }
+    const leftMs = end - performance.now();
+    if (leftMs <= 0) return false;
+    await delay(Math.min(pauseMs, leftMs));
+  }
 }
 
 /** The operation that was begun; undefined if it has come to its end unseen. */
-async function begin(
-  requests: Requests,
-  rename: FolderRename,
-  before: FolderInfo,
-): Promise<Operation | undefined> {
-  const { source, destination, about } = rename;
+async function begin(requests: Requests, asked: Asked, uncertain: boolean): Promise<Operation | undefined> {
+  const { source, destination, about } = asked;
   try {
     const { value } = await requests.ask(
       {
         operation: "folderRename",
         about,
         method: "POST",
-        path: `${folderPath(requests, source)}/renameTo/folders/${encodeSegment(destination)}`,
+        path: `${folderPath(requests, source.name)}/renameTo/folders/${encodeSegment(destination)}`,
         body: () => ({ length: 0, content: Buffer.alloc(0) }),
       },
       requests.metadataBudget(),
@@ -78,40 +81,33 @@ async function begin(
     );
     return value;
   } catch (error) {
-    if (!isBucketError(error) || !error.uncertain || error.kind === "aborted") throw error;
-    return settle(requests, rename, before, error);
+    if (!isBucketError(error) || !(uncertain || error.uncertain)) throw error;
+    return settle(requests, asked, error);
   }
 }
 
 /** What became of a rename of which at least one answer was lost. */
 async function settle(
   requests: Requests,
-  { source, destination, about }: FolderRename,
-  before: FolderInfo,
+  { source, destination, about }: Asked,
   error: BucketError,
 ): Promise<Operation | undefined> {
-  const { value: left } = await statFolder(requests, source);
-  if (left?.createdMs === before.createdMs) {
+  const { value: left } = await statFolder(requests, source.name);
+  if (left?.createdMs === source.createdMs) {
     if (left.renaming === undefined) throw error; // not moved, by anyone
     const running = await ask(requests, left.renaming, about);
     if (running.destination === destination) return running;
     throw error;
   }
   const { value: arrived } = await statFolder(requests, destination);
-  if (arrived?.createdMs !== before.createdMs) {
+  if (arrived?.createdMs !== source.createdMs) {
     throw new BucketError("not-found", `${error.message} – the folder is gone`, { cause: error });
   }
-  requests.log.info({ source, destination }, "an answer was lost: folder rename was done");
+  requests.log.info({ source: source.name, destination }, "an answer was lost: folder rename was done");
   return undefined;
 }
 
-async function follow(requests: Requests, begun: Operation, about: string): Promise<void> {
-  let operation = begun;
-  for (let pauseMs = firstLookMs; !operation.done; pauseMs = Math.min(pauseMs * 2, longestLookMs)) {
-    await delay(pauseMs);
-    operation = await ask(requests, operation.id, about);
-  }
-  const { failure } = operation;
+function throwIfFailed({ failure }: Operation, about: string): void {
   if (failure === undefined) return;
   throw new BucketError(kindOf(failure.code), `${about}: the service gave it up: ${failure.message}`, {
     reason: String(failure.code),
