@@ -9,16 +9,16 @@ import type { Observation } from "./observations.ts";
 import { UnshownReports } from "./unshown-objects.ts";
 
 /** A name's own page: with everything below it, if that is not more than this. */
-const SUBTREE_PAGE = 200;
+export const SUBTREE_PAGE = 200;
 /** What the service gives at most. */
-const FULL_PAGE = 1000;
+export const FULL_PAGE = 1000;
 /**
  * A folder with more names than this is not kept as completely known: whoever lists it gets it page by page, and each
  * page may be forgotten again.
  */
-const KNOWN_WHOLE_NAMES = 50_000;
+export const KNOWN_WHOLE_NAMES = 50_000;
 /** The character after "/" in byte order: `name0` is the first name behind everything below `name/`. */
-const AFTER_SLASH = "0";
+export const AFTER_SLASH = "0";
 
 /** The rest of a folder that is too large to be known as a whole. */
 export interface LongListing {
@@ -29,12 +29,12 @@ export interface LongListing {
 }
 
 export class Explorer {
+  protected readonly reports: UnshownReports;
   readonly #context: Context;
-  readonly #reports: UnshownReports;
 
   constructor(context: Context) {
     this.#context = context;
-    this.#reports = new UnshownReports(context.log);
+    this.reports = new UnshownReports(context.log);
   }
 
   /** Finds out what `name` is, a file or a folder, and what is below it if that fits a page. */
@@ -48,8 +48,8 @@ export class Explorer {
       pageSize: SUBTREE_PAGE,
     };
     let listing: Listing | undefined;
-    await this.#pages(query, signal, (page, count, observation) => {
-      listing ??= new Listing(this.#context, parent, observation, this.#reports);
+    await this.pages(query, signal, (page, count, observation) => {
+      listing ??= new Listing(this.#context, parent, observation, this.reports);
       listing.take(page);
       const ended = page.nextPageToken === undefined;
       const reached = ended || (page.objects.at(-1)?.name ?? "").startsWith(`${key}/`);
@@ -73,6 +73,11 @@ export class Explorer {
     );
   }
 
+  /** Confirms a folder by a get, if that can be: a flat bucket has only names below it. Afterwards its name may stand for nothing. */
+  confirmFolder(_directory: DirectoryNode, _signal?: AbortSignal): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   /** Asks by get for a name that copies of an earlier run say is an object. */
   async object(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<void> {
     const { tree, bucket } = this.#context;
@@ -92,8 +97,8 @@ export class Explorer {
     const prefix = this.#context.tree.objectName(directory);
     let listing: Listing | undefined;
     let rest: ListQuery | undefined;
-    await this.#pages({ prefix, pageSize: FULL_PAGE }, signal, (page, count, observation, query) => {
-      listing ??= new Listing(this.#context, directory, observation, this.#reports);
+    await this.pages({ prefix, pageSize: FULL_PAGE }, signal, (page, count, observation, query) => {
+      listing ??= new Listing(this.#context, directory, observation, this.reports);
       listing.take(page);
       if (count === 1) listing.endOfRecursivePage(page);
       if (page.nextPageToken === undefined) {
@@ -109,9 +114,13 @@ export class Explorer {
       listing.unshown.report();
       return undefined;
     });
-    if (listing === undefined || rest === undefined) return undefined;
+    return listing === undefined || rest === undefined
+      ? undefined
+      : this.long(directory, listing.names, rest);
+  }
+
+  protected long(directory: DirectoryNode, names: ReadonlySet<string>, rest: ListQuery): LongListing {
     let query: ListQuery | undefined = rest;
-    const names = listing.names;
     return {
       names,
       next: async () => {
@@ -130,15 +139,19 @@ export class Explorer {
   ): Promise<{ names: readonly string[]; rest: ListQuery | undefined }> {
     let names: readonly string[] = [];
     let rest: ListQuery | undefined;
-    await this.#pages(query, undefined, (page, _, observation, asked) => {
-      const listing = new Listing(this.#context, directory, observation, this.#reports);
-      listing.take(page);
-      listing.unshown.report();
-      names = [...listing.names];
+    await this.pages(query, undefined, (page, _, observation, asked) => {
+      names = this.takePage(directory, page, observation);
       if (page.nextPageToken !== undefined) rest = nextQuery(asked, { pageToken: page.nextPageToken });
       return undefined;
     });
     return { names, rest };
+  }
+
+  protected takePage(directory: DirectoryNode, page: ListPage, observation: Observation): readonly string[] {
+    const listing = new Listing(this.#context, directory, observation, this.reports);
+    listing.take(page);
+    listing.unshown.report();
+    return [...listing.names];
   }
 
   /** Lists a folder with everything below it, however much that is. Answers all objects, also those no path can show. */
@@ -146,8 +159,8 @@ export class Explorer {
     const objects: ObjectInfo[] = [];
     let listing: Listing | undefined;
     const prefix = this.#context.tree.objectName(directory);
-    await this.#pages({ prefix, pageSize: FULL_PAGE }, undefined, (page, _, observation) => {
-      listing ??= new Listing(this.#context, directory, observation, this.#reports);
+    await this.pages({ prefix, pageSize: FULL_PAGE }, undefined, (page, _, observation) => {
+      listing ??= new Listing(this.#context, directory, observation, this.reports);
       listing.take(page);
       objects.push(...page.objects);
       if (page.nextPageToken !== undefined) return { pageToken: page.nextPageToken };
@@ -159,7 +172,7 @@ export class Explorer {
   }
 
   /** Pages, each asked for as `next` says, all taken in as one observation. */
-  async #pages(
+  protected async pages(
     first: ListQuery,
     signal: AbortSignal | undefined,
     next: (
@@ -189,7 +202,7 @@ export class Explorer {
   }
 }
 
-function nextQuery(query: ListQuery, change: Partial<ListQuery>): ListQuery {
+export function nextQuery(query: ListQuery, change: Partial<ListQuery>): ListQuery {
   if (change.pageToken !== undefined) return { ...query, ...change };
   const { pageToken: _, ...fresh } = { ...query, ...change };
   return fresh;
