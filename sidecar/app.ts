@@ -49,7 +49,7 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     soleWriter: options.soleWriter,
     log,
   });
-  await bucket.check();
+  const { hierarchicalNamespace } = await bucket.check();
   const { endpoint, bucket: bucketName, prefix } = options;
   const state = await StateFolder.open(options.stateDirectory, { endpoint, bucket: bucketName, prefix });
   const background = new Background((name, error) =>
@@ -65,6 +65,7 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     background,
     log,
     prefix,
+    hierarchical: hierarchicalNamespace,
     trust: { freshnessMs: options.freshnessMs, soleWriter: options.soleWriter },
     fileDefaults: { uid, gid, mode: options.fileMode },
     directoryDefaults: { uid, gid, mode: options.directoryMode },

@@ -40,6 +40,8 @@ export interface ListQuery {
   readonly prefix: string;
   /** Collapse names that contain this after the prefix into `prefixes`. Placeholders `dir/` come as items too. */
   readonly delimiter?: "/";
+  /** Folder resources among the prefixes, empty ones too. Only with the delimiter; a flat bucket has none. */
+  readonly folders?: boolean;
   /** First name to list (inclusive). */
   readonly startOffset?: string;
   /** First name not to list (exclusive). */
@@ -98,6 +100,51 @@ export interface ReadOptions {
   /** First byte wanted and one past the last. Omit for the whole object (then the CRC32C is verified). */
   readonly range?: { readonly start: number; readonly end: number };
   readonly signal?: AbortSignal;
+}
+
+/** A folder of a hierarchical bucket. It has neither bytes nor metadata of its own. */
+export interface FolderInfo {
+  /** Ends in "/". */
+  readonly name: string;
+  readonly metageneration: bigint;
+  /** A folder keeps it wherever it is renamed to. By the bucket's clock, as all times. */
+  readonly createdMs: number;
+  readonly updatedMs: number;
+  /** The operation that is renaming it just now. */
+  readonly renaming: string | undefined;
+}
+
+/** Folders of a hierarchical bucket; names end in "/". On a flat bucket every call fails. */
+export interface BucketFolders {
+  stat(name: string, signal?: AbortSignal): Promise<Dated<FolderInfo | undefined>>;
+
+  /**
+   * Makes a folder, exclusively. `already-exists`, or `not-found` when the folder above is missing and `above` does
+   * not ask for that too. `unavailable` with `uncertain` when an answer was lost and nobody can tell who made it.
+   */
+  make(name: string, options?: { above?: boolean }): Promise<Dated<FolderInfo>>;
+
+  /** Removes an empty folder. True if it was there, false if there is none any more. `not-empty` if it is not. */
+  remove(name: string): Promise<boolean>;
+
+  /**
+   * Renames a folder with everything in it, atomically. `source` is the folder as it was seen: its creation time tells
+   * what became of a rename whose answer was lost. `not-found`; `already-exists` when there is a folder of the new
+   * name, even an empty one. `uncertain`: an earlier try may have been carried out.
+   */
+  rename(source: FolderInfo, destination: string, options?: { uncertain?: boolean }): Promise<FolderRename>;
+
+  /**
+   * Waits for a rename that has begun, for so long at most. True when it is done; rejects with why it failed, of which
+   * nothing is left, or when the question itself was not answered. `not-found`: nobody knows of it.
+   */
+  renamed(operation: string, patienceMs: number): Promise<boolean>;
+}
+
+/** A rename that has begun. */
+export interface FolderRename {
+  /** By which it can be asked about; undefined when it is done already. */
+  readonly operation: string | undefined;
 }
 
 export interface BucketLayout {
@@ -179,6 +226,8 @@ export interface Bucket {
     properties: ObjectProperties,
     options: { operationId: string },
   ): Promise<Dated<ObjectInfo>>;
+
+  readonly folders: BucketFolders;
 
   /** Closes idle connections. */
   close(): Promise<void>;

@@ -104,6 +104,8 @@ function remedyFor(error: BucketError, bucket: string, endpoint: string): string
         : `${endpoint} cannot be reached: ${error.message}. Is the local server running there?`;
     case "not-found":
     case "precondition-failed":
+    case "already-exists":
+    case "not-empty":
     case "retained":
     case "checksum":
     case "invalid":

@@ -9,6 +9,7 @@ import type { Clock } from "./budget.ts";
 import { check } from "./check.ts";
 import { compose } from "./compose.ts";
 import { copy } from "./copy.ts";
+import { makeFolder, removeFolder, statFolder } from "./folders.ts";
 import { insert } from "./insert.ts";
 import { list } from "./list.ts";
 import { Measure } from "./measure.ts";
@@ -16,6 +17,7 @@ import { Mover } from "./move.ts";
 import { patch } from "./patch.ts";
 import { read } from "./read.ts";
 import { remove } from "./remove.ts";
+import { awaitRename, renameFolder } from "./rename-folder.ts";
 import { Requests } from "./requests.ts";
 import { stat } from "./stat.ts";
 import { Transport } from "./transport.ts";
@@ -55,7 +57,8 @@ export function openBucket(options: BucketOptions): MeasuredBucket {
     random: options.random ?? Math.random,
     log,
   });
-  const mover = new Mover(requests, options.soleWriter ?? false);
+  const soleWriter = options.soleWriter ?? false;
+  const mover = new Mover(requests, soleWriter);
   return {
     name: bucket,
     measure,
@@ -74,6 +77,14 @@ export function openBucket(options: BucketOptions): MeasuredBucket {
     copy: (source, destination, expected) => copy(requests, source, destination, expected),
     compose: (destination, sources, expected, properties, composeOptions) =>
       compose(requests, destination, sources, expected, properties, composeOptions),
+    folders: {
+      stat: (name, signal) => statFolder(requests, name, signal),
+      make: (name, makeOptions = {}) => makeFolder(requests, name, makeOptions.above ?? false, soleWriter),
+      remove: (name) => removeFolder(requests, name),
+      rename: (source, destination, renameOptions = {}) =>
+        renameFolder(requests, source, destination, renameOptions.uncertain ?? false),
+      renamed: (operation, patienceMs) => awaitRename(requests, operation, patienceMs),
+    },
     close: () => transport.close(),
   };
 }

@@ -6,6 +6,8 @@ export type BucketErrorKind =
   | "not-found" // 404: no such object (or no such generation of it)
   | "bucket-not-found" // 404 whose subject is the bucket itself
   | "precondition-failed" // 412: the live object is not the one the request expected
+  | "already-exists" // 409: there is a folder of this name
+  | "not-empty" // 409: something is in the folder
   | "forbidden" // 403: these credentials may not do this
   | "unauthenticated" // 401, or no usable credentials at all
   | "retained" // 403 retentionPolicyNotMet, objectUnderActiveHold

@@ -49,6 +49,7 @@ function parametersOf(query: ListQuery): Record<string, string | number | boolea
     delimiter: query.delimiter,
     // The placeholder of a folder comes as an item besides the prefix, so its attributes cost no further request.
     includeTrailingDelimiter: query.delimiter === undefined ? undefined : true,
+    includeFoldersAsPrefixes: query.folders,
     startOffset: query.startOffset,
     endOffset: query.endOffset,
     maxResults: query.pageSize ?? largestPage,

@@ -32,13 +32,25 @@ export interface LoggedRequest {
   readonly responseBytes: number;
 }
 
+/** What makes a bucket hierarchical. */
+export const HIERARCHICAL = {
+  hierarchicalNamespace: { enabled: true },
+  iamConfiguration: { uniformBucketLevelAccess: { enabled: true } },
+};
+
 /** A server shared by the tests of a file, each with a bucket of its own. */
 export interface LocalGcs {
   readonly url: string;
   readonly pid: number;
   readonly latency: (ms: number, bytesPerSecond?: number) => Promise<void>;
-  /** A new, empty bucket whose client ends with the test. */
-  readonly session: (t: ExecutionContext, options?: Partial<BucketOptions>) => Promise<Session>;
+  /** How long folder renames take from now on, and what becomes of them. */
+  readonly folderRenames: (settings: { takesMs?: number; fails?: boolean }) => Promise<void>;
+  /** A new, empty bucket whose client ends with the test; hierarchical if `settings` are those. */
+  readonly session: (
+    t: ExecutionContext,
+    options?: Partial<BucketOptions>,
+    settings?: object,
+  ) => Promise<Session>;
 }
 
 export interface Session {
@@ -81,9 +93,10 @@ async function start(): Promise<{ gcs: LocalGcs; stop: () => Promise<void> }> {
     latency: async (ms, bytesPerSecond) => {
       await ask(url, "PUT", "/admin/latency", bytesPerSecond === undefined ? { ms } : { ms, bytesPerSecond });
     },
-    async session(t, options = {}) {
+    folderRenames: async (settings) => void (await ask(url, "PUT", "/admin/folder-renames", settings)),
+    async session(t, options = {}, settings = {}) {
       const bucket = `test-bucket-${++buckets}`;
-      await ask(url, "POST", "/storage/v1/b?project=test", { name: bucket });
+      await ask(url, "POST", "/storage/v1/b?project=test", { name: bucket, ...settings });
       let seen = 0;
       return {
         bucket: bucketAt(t, url, { ...options, bucket }),

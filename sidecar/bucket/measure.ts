@@ -12,7 +12,12 @@ export type Operation =
   | "remove"
   | "move"
   | "copy"
-  | "compose";
+  | "compose"
+  | "folderStat"
+  | "folderMake"
+  | "folderRemove"
+  | "folderRename"
+  | "operation";
 
 /** Google's price classes: A costs about twelve times B (RULES 35). */
 export type RequestClass = "A" | "B" | "free";
@@ -29,6 +34,11 @@ const classOf = {
   move: "A",
   copy: "A",
   compose: "A",
+  folderStat: "B",
+  folderMake: "A",
+  folderRemove: "free",
+  folderRename: "A",
+  operation: "B",
 } as const satisfies Record<Operation, RequestClass>;
 
 /** Counters that only grow; read them whenever you like. */
@@ -46,6 +56,11 @@ export class Measure {
     move: 0,
     copy: 0,
     compose: 0,
+    folderStat: 0,
+    folderMake: 0,
+    folderRemove: 0,
+    folderRename: 0,
+    operation: 0,
   };
   readonly byClass: Record<RequestClass, number> = { A: 0, B: 0, free: 0 };
   /** Tries that failed and were made again. */

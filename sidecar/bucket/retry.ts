@@ -17,6 +17,8 @@ const repeatable = {
   "not-found": false,
   "bucket-not-found": false,
   "precondition-failed": false,
+  "already-exists": false,
+  "not-empty": false,
   forbidden: false,
   unauthenticated: false,
   retained: false,

@@ -39,6 +39,8 @@ function kindOf(status: number, reason: string | undefined, message: string): Bu
     case 408:
     case 416: // never for what we ask: ranges are inside the size the service told
       return "unavailable";
+    case 409:
+      return conflictKind(message);
     case 412:
       return "precondition-failed";
     case 429:
@@ -49,6 +51,14 @@ function kindOf(status: number, reason: string | undefined, message: string): Bu
     default:
       return status >= 500 ? "unavailable" : "invalid";
   }
+}
+
+// Folder calls are answered 409 with one reason for all that can be in the way; only the text tells.
+function conflictKind(message: string): BucketErrorKind {
+  if (/\bfolder\b.*\balready exists\b/i.test(message)) return "already-exists";
+  if (/\bfolder\b.*\bnot empty\b/i.test(message)) return "not-empty";
+  if (/\bparent folder does not exist\b/i.test(message)) return "not-found";
+  return "invalid";
 }
 
 function forbiddenKind(reason = ""): BucketErrorKind {

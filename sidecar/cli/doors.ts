@@ -9,6 +9,8 @@ export interface LocalServerOptions {
   readonly port: number;
   readonly host: string;
   readonly buckets: string[];
+  /** Whether buckets it makes have folders of their own. */
+  readonly hierarchical: boolean;
   readonly admin: boolean;
   readonly log: Log;
 }

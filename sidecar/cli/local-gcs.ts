@@ -13,6 +13,7 @@ export interface LocalGcsFlags {
   readonly port: string;
   readonly host: string;
   readonly bucket?: readonly string[];
+  readonly hierarchicalNamespace?: boolean;
   readonly admin?: boolean;
 }
 
@@ -32,6 +33,7 @@ export async function localGcs(
     port: readPort(flags.port),
     host: flags.host,
     buckets,
+    hierarchical: flags.hierarchicalNamespace ?? false,
     admin: flags.admin ?? false,
     log,
   });

@@ -65,6 +65,7 @@ export function createProgram(version: string, commands: Commands, finish: (code
       "127.0.0.1",
     )
     .option("--bucket <NAME>", "make this bucket if absent; may be given more than once", collect)
+    .option("--hierarchical-namespace", "give new buckets folders of their own, as Cloud Storage can")
     .option("--admin", "allow injected faults, delays and the request log, for tests")
     .helpOption("-h, --help", "Print this help.")
     .addHelpText("after", text.localGcsEpilogue)

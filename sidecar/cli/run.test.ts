@@ -151,7 +151,8 @@ test("a misspelled environment variable is pointed out", async (t) => {
 });
 
 test("local-gcs is told what was typed and says where it listens", async (t) => {
-  const words = ["local-gcs", "/srv/b", "--port", "0", "--bucket", "aaa", "--bucket", "bbb", "--admin"];
+  const typed = "local-gcs /srv/b --port 0 --bucket aaa --bucket bbb --hierarchical-namespace --admin";
+  const words = typed.split(" ");
   const running = start(t, words);
   await running.shows("local-gcs is listening");
   running.process.kill("SIGINT");
@@ -159,7 +160,7 @@ test("local-gcs is told what was typed and says where it listens", async (t) => 
   t.is(code, 0);
   t.true(
     stderr.includes(
-      '{"directory":"/srv/b","port":0,"host":"127.0.0.1","buckets":["aaa","bbb"],"admin":true}',
+      '{"directory":"/srv/b","port":0,"host":"127.0.0.1","buckets":["aaa","bbb"],"hierarchical":true,"admin":true}',
     ),
   );
   t.like(JSON.parse(stdout.split("\n")[0]!), { url: "http://127.0.0.1:4000" });

@@ -5,6 +5,7 @@
 
 import type { Bucket } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
+import { isSameVersion } from "../bucket/same-version.ts";
 import type { ByteRange } from "../lib/extents.ts";
 import type { Copy } from "./copy.ts";
 
@@ -157,8 +158,8 @@ export class Fetcher {
       }
     } catch (error) {
       if (isBucketError(error, "checksum")) this.#copy.discard();
-      // Renamed meanwhile: the same bytes, another name and generation.
-      const moved = this.#copy.version?.generation !== version.generation;
+      // Renamed meanwhile: the same bytes under another name, and mostly of another generation.
+      const moved = !isSameVersion(this.#copy.version, version);
       if (!moved || !isBucketError(error, "not-found")) throw error;
       await this.#receive(download);
     } finally {

@@ -1,6 +1,7 @@
 // Work that was acknowledged, or begun, and that a later run must know of: rows of copies.db.
 
 import type { Database } from "./database.ts";
+import { renamedBelow } from "./renamed-folder.ts";
 
 export interface OwedPatch {
   readonly object: string;
@@ -54,6 +55,14 @@ export class OwedWork {
     return this.#database.write({
       sql: "INSERT OR REPLACE INTO renames (source, destination) VALUES (?, ?)",
       values: [source, destination],
+    });
+  }
+
+  /** As `renameDone`, where the bucket has renamed the folder as a whole: what is known of its objects goes along. */
+  folderRenamed(rename: OwedRename, sameVersions: boolean): Promise<void> {
+    return this.#database.write(...renamedBelow(rename, sameVersions), {
+      sql: "DELETE FROM renames WHERE source = ?",
+      values: [rename.source],
     });
   }
 

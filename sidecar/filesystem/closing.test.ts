@@ -78,6 +78,7 @@ async function inProcess(t: ExecutionContext, commitDelayMs = 0) {
     background: open.background,
     log: createLog("silent"),
     prefix: "",
+    hierarchical: false,
     trust: { freshnessMs: 60_000, soleWriter: false },
     fileDefaults: owner,
     directoryDefaults: owner,

@@ -20,6 +20,8 @@ export interface FileSystemOptions {
   readonly background: Background;
   readonly log: Log;
   readonly prefix: string;
+  /** Whether the bucket has folders of its own (RULES 34). */
+  readonly hierarchical: boolean;
   readonly trust: TrustRule;
   readonly fileDefaults: OwnerAndMode;
   readonly directoryDefaults: OwnerAndMode;

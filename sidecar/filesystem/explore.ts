@@ -5,19 +5,20 @@ import type { ListPage, ListQuery, ObjectInfo } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
 import { Listing } from "./listing.ts";
 import type { DirectoryNode, ObjectNode } from "./nodes.ts";
+import type { Observation } from "./observations.ts";
 import { UnshownReports } from "./unshown-objects.ts";
 
 /** A name's own page: with everything below it, if that is not more than this. */
-const SUBTREE_PAGE = 200;
+export const SUBTREE_PAGE = 200;
 /** What the service gives at most. */
-const FULL_PAGE = 1000;
+export const FULL_PAGE = 1000;
 /**
  * A folder with more names than this is not kept as completely known: whoever lists it gets it page by page, and each
  * page may be forgotten again.
  */
-const KNOWN_WHOLE_NAMES = 50_000;
+export const KNOWN_WHOLE_NAMES = 50_000;
 /** The character after "/" in byte order: `name0` is the first name behind everything below `name/`. */
-const AFTER_SLASH = "0";
+export const AFTER_SLASH = "0";
 
 /** The rest of a folder that is too large to be known as a whole. */
 export interface LongListing {
@@ -28,12 +29,12 @@ export interface LongListing {
 }
 
 export class Explorer {
+  protected readonly reports: UnshownReports;
   readonly #context: Context;
-  readonly #reports: UnshownReports;
 
   constructor(context: Context) {
     this.#context = context;
-    this.#reports = new UnshownReports(context.log);
+    this.reports = new UnshownReports(context.log);
   }
 
   /** Finds out what `name` is, a file or a folder, and what is below it if that fits a page. */
@@ -46,7 +47,7 @@ export class Explorer {
       endOffset: key + AFTER_SLASH,
       pageSize: SUBTREE_PAGE,
     };
-    await this.#pages(parent, query, signal, (listing, page, count) => {
+    await this.#listed(parent, query, signal, (listing, page, count) => {
       const ended = page.nextPageToken === undefined;
       const reached = ended || (page.objects.at(-1)?.name ?? "").startsWith(`${key}/`);
       if (!reached && count === 1) return { startOffset: `${key}/` };
@@ -69,6 +70,11 @@ export class Explorer {
     );
   }
 
+  /** Confirms a folder by a get, if that can be: a flat bucket has only names below it. Afterwards its name may stand for nothing. */
+  confirmFolder(_directory: DirectoryNode, _signal?: AbortSignal): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   /** Asks by get for a name that copies of an earlier run say is an object. */
   async object(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<void> {
     const { tree, bucket } = this.#context;
@@ -88,7 +94,7 @@ export class Explorer {
     const prefix = this.#context.tree.objectName(directory);
     let names: ReadonlySet<string> = new Set();
     let rest: ListQuery | undefined;
-    await this.#pages(directory, { prefix, pageSize: FULL_PAGE }, signal, (listing, page, count, query) => {
+    await this.#listed(directory, { prefix, pageSize: FULL_PAGE }, signal, (listing, page, count, query) => {
       names = listing.names;
       if (count === 1) listing.endOfRecursivePage(page);
       if (page.nextPageToken === undefined) {
@@ -104,7 +110,10 @@ export class Explorer {
       listing.unshown.report();
       return undefined;
     });
-    if (rest === undefined) return undefined;
+    return rest === undefined ? undefined : this.long(directory, names, rest);
+  }
+
+  protected long(directory: DirectoryNode, names: ReadonlySet<string>, rest: ListQuery): LongListing {
     let query: ListQuery | undefined = rest;
     return {
       names,
@@ -124,20 +133,27 @@ export class Explorer {
   ): Promise<{ names: readonly string[]; rest: ListQuery | undefined }> {
     let names: readonly string[] = [];
     let rest: ListQuery | undefined;
-    await this.#pages(directory, query, undefined, (listing, page, _, asked) => {
-      listing.unshown.report();
-      names = [...listing.names];
+    await this.pages(query, undefined, (page, _, observation, asked) => {
+      names = this.takePage(directory, page, observation);
       if (page.nextPageToken !== undefined) rest = nextQuery(asked, { pageToken: page.nextPageToken });
       return undefined;
     });
     return { names, rest };
   }
 
+  protected takePage(directory: DirectoryNode, page: ListPage, observation: Observation): readonly string[] {
+    const listing = new Listing(this.#context, directory, observation, this.reports);
+    listing.take(page);
+    listing.unshown.report();
+    listing.end();
+    return [...listing.names];
+  }
+
   /** Lists a folder with everything below it, however much that is. Answers all objects, also those no path can show. */
   async everything(directory: DirectoryNode): Promise<ObjectInfo[]> {
     const objects: ObjectInfo[] = [];
     const prefix = this.#context.tree.objectName(directory);
-    await this.#pages(directory, { prefix, pageSize: FULL_PAGE }, undefined, (listing, page) => {
+    await this.#listed(directory, { prefix, pageSize: FULL_PAGE }, undefined, (listing, page) => {
       objects.push(...page.objects);
       if (page.nextPageToken !== undefined) return { pageToken: page.nextPageToken };
       listing.endOfRecursivePage(page);
@@ -147,8 +163,8 @@ export class Explorer {
     return objects;
   }
 
-  /** Pages of what is in a folder, each asked for as `next` says, all taken in as one observation. */
-  async #pages(
+  /** As `pages`, each taken into one listing of the folder. */
+  async #listed(
     directory: DirectoryNode,
     first: ListQuery,
     signal: AbortSignal | undefined,
@@ -159,11 +175,32 @@ export class Explorer {
       query: ListQuery,
     ) => Partial<ListQuery> | undefined,
   ): Promise<void> {
-    const { tree, bucket } = this.#context;
-    const observation = tree.beginObservation();
     let listing: Listing | undefined;
     try {
-      listing = new Listing(this.#context, directory, observation, this.#reports);
+      await this.pages(first, signal, (page, count, observation, query) => {
+        listing ??= new Listing(this.#context, directory, observation, this.reports);
+        listing.take(page);
+        return next(listing, page, count, query);
+      });
+    } finally {
+      listing?.end();
+    }
+  }
+
+  /** Pages, each asked for as `next` says, all taken in as one observation. */
+  protected async pages(
+    first: ListQuery,
+    signal: AbortSignal | undefined,
+    next: (
+      page: ListPage,
+      count: number,
+      observation: Observation,
+      query: ListQuery,
+    ) => Partial<ListQuery> | undefined,
+  ): Promise<void> {
+    const { tree, bucket } = this.#context;
+    const observation = tree.beginObservation();
+    try {
       let query: ListQuery | undefined = first;
       for (let count = 1; query !== undefined;) {
         const page: ListPage = await bucket.list(query, signal);
@@ -171,19 +208,17 @@ export class Explorer {
           query = { ...query, pageToken: page.nextPageToken }; // an empty page is no answer yet
           continue;
         }
-        listing.take(page);
-        const change = next(listing, page, count, query);
+        const change = next(page, count, observation, query);
         query = change === undefined ? undefined : nextQuery(query, change);
         count += 1;
       }
     } finally {
-      listing?.end();
       tree.endObservation(observation);
     }
   }
 }
 
-function nextQuery(query: ListQuery, change: Partial<ListQuery>): ListQuery {
+export function nextQuery(query: ListQuery, change: Partial<ListQuery>): ListQuery {
   if (change.pageToken !== undefined) return { ...query, ...change };
   const { pageToken: _, ...fresh } = { ...query, ...change };
   return fresh;

@@ -1,11 +1,11 @@
 // Reading and writing files the kernel asks us about (daemon mode).
 
-import { isBucketError } from "../bucket/errors.ts";
 import type { ByteRange } from "../lib/extents.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
-import { movesEnded, type FileNode, type OpenFile } from "./nodes.ts";
+import type { FileNode, OpenFile } from "./nodes.ts";
 import { haveRange, readCopy, type CopyReading } from "./read-copy.ts";
+import { orRenamed } from "./stale.ts";
 
 export class FileData {
   readonly #context: Context;
@@ -31,21 +31,10 @@ export class FileData {
     return { copy, fetcher, position: () => position, bring: (range) => this.bring(node, range) };
   }
 
-  /** A version that is gone may only have another name: a rename of ours that is under way will tell. */
+  /** ESTALE if the version is gone; one that only has another name is found there. */
   async bring(node: FileNode, range: ByteRange): Promise<void> {
-    const { copy, fetcher } = node;
-    for (;;) {
-      const asked = copy?.version?.generation;
-      try {
-        return await fetcher?.need(range);
-      } catch (error) {
-        if (!isBucketError(error, "not-found")) throw error;
-        await movesEnded(node);
-        await node.changes.run(() => Promise.resolve());
-        if (copy?.version?.generation === asked)
-          throw new FileSystemError("ESTALE", "the open version is gone from the bucket", error);
-      }
-    }
+    const { fetcher } = node;
+    await orRenamed(node, () => fetcher?.need(range));
   }
 
   /** Of a handle that appends only what a mapping changed is written where it says: the kernel takes any handle for that. */

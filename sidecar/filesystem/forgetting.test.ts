@@ -48,6 +48,7 @@ async function inProcess(t: ExecutionContext): Promise<MountedFileSystem> {
     directoryDefaults: owner,
     readOnly: false,
     extendedAttributes: false,
+    hierarchical: false,
     lockNames: [],
     hostName: "here",
     mountId: "mount",
@@ -111,6 +112,7 @@ test("nothing is missing from a listing that others go on to list more beside", 
 test("what is made is remembered, however much is in use", (t) => {
   const tree = new Tree({
     prefix: "",
+    hierarchical: false,
     fileDefaults: owner,
     directoryDefaults: owner,
     trust: { freshnessMs: 0, soleWriter: false },

@@ -4,7 +4,16 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer, LongListing } from "./explore.ts";
 import { NAME_MAX_BYTES, OBJECT_NAME_MAX_BYTES } from "./names.ts";
-import { holdingNames, isDirectory, isFile, isLocal, type DirectoryNode, type Node } from "./nodes.ts";
+import {
+  holdingNames,
+  isDirectory,
+  isFile,
+  isLocal,
+  movesEnded,
+  type DirectoryNode,
+  type Node,
+} from "./nodes.ts";
+import { placeSerial } from "./observations.ts";
 import { isTrusted } from "./trust.ts";
 
 export class Lookup {
@@ -18,11 +27,22 @@ export class Lookup {
 
   /** The node of this name as the trust rule allows it to be known, or undefined: there is none. */
   async find(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {
+    for (;;) {
+      const stayed = this.#watchPlace(parent);
+      const found = await this.#find(parent, name, signal);
+      if (found !== undefined || stayed()) return found;
+    }
+  }
+
+  async #find(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {
     const { tree, monotonicMs, trust, store } = this.#context;
     if (Buffer.byteLength(name) > NAME_MAX_BYTES)
       throw new FileSystemError("ENAMETOOLONG", "name longer than 255 bytes");
+    const trusted = parent.children.get(name);
+    if (trusted !== undefined && (isTrusted(trusted.confirmed, monotonicMs()) || isLocal(trusted)))
+      return trusted;
+    await this.#placed(parent);
     const known = parent.children.get(name);
-    if (known !== undefined && (isTrusted(known.confirmed, monotonicMs()) || isLocal(known))) return known;
     if (parent.authoritative || parent.postponed.has(name)) return known;
     if (trust.soleWriter && isTrusted(parent.listed, monotonicMs())) return known;
     const key = tree.objectName(parent) + name;
@@ -32,6 +52,7 @@ export class Lookup {
       await this.#explorer.object(parent, name, signal);
     const confirmed = parent.children.get(name);
     if (confirmed !== undefined && !isDirectory(confirmed)) return confirmed;
+    if (isDirectory(confirmed) && (await this.#explorer.confirmFolder(confirmed, signal))) return confirmed;
     return holdingNames(parent, async () => {
       await this.#explorer.name(parent, name, signal);
       return parent.children.get(name);
@@ -49,16 +70,39 @@ export class Lookup {
    * what goes on to list them.
    */
   async list(directory: DirectoryNode, signal?: AbortSignal): Promise<LongListing | undefined> {
-    if (directory.authoritative || isTrusted(directory.listed, this.#context.monotonicMs())) return undefined;
-    return this.#explorer.folder(directory, signal);
+    for (;;) {
+      if (isTrusted(directory.listed, this.#context.monotonicMs())) return undefined;
+      await this.#placed(directory);
+      if (directory.authoritative) return undefined;
+      const stayed = this.#watchPlace(directory);
+      const long = await this.#explorer.folder(directory, signal);
+      if (stayed()) return long;
+    }
   }
 
   /** Before an open: asks again unless the version is trusted. ESTALE if the name stands for something newer (RULES 24). */
   async confirmForOpen(node: Node, signal?: AbortSignal): Promise<void> {
-    if (isDirectory(node) || node.parent === undefined || node.parent.authoritative || isLocal(node)) return;
+    if (isDirectory(node) || node.parent === undefined || isLocal(node)) return;
     const now = this.#context.monotonicMs();
     if (isTrusted(node.confirmed, now) || (isFile(node) && node.heldUntilMs > now)) return;
+    await this.#placed(node.parent);
+    if (node.parent.authoritative) return;
     await this.#explorer.confirm(node, signal);
     if (node.parent === undefined) throw new FileSystemError("ESTALE", "the name has a newer version");
+  }
+
+  /**
+   * While the objects below a folder are being moved the tree knows them all. Of one that the service moves by itself
+   * it does not, and nobody can say under which name they are to be asked for: that is waited for.
+   */
+  async #placed(directory: DirectoryNode): Promise<void> {
+    if (this.#context.hierarchical && directory.authoritative) await movesEnded(directory);
+  }
+
+  /** Whether what was asked since about the folder's names still says something: the service did not move it meanwhile. */
+  #watchPlace(directory: DirectoryNode): () => boolean {
+    const { hierarchical } = this.#context;
+    const serial = placeSerial(directory);
+    return () => !hierarchical || (!directory.authoritative && placeSerial(directory) === serial);
   }
 }

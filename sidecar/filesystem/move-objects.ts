@@ -19,6 +19,8 @@ export interface Moving {
   answered: boolean;
   /** It did not succeed in time to be answered, and is being undone. */
   failed: boolean;
+  /** What has got the new name elsewhere meanwhile must stay. */
+  readonly noReplace: boolean;
   /** Called for each object, by its name below the folder. */
   readonly moved: (rest: string, object: Dated<ObjectInfo>) => void;
 }
@@ -68,6 +70,7 @@ export class ObjectMover {
         destination,
         answered: true,
         failed: false,
+        noReplace: true,
         moved: () => undefined,
       });
     }

@@ -1,6 +1,6 @@
 import test from "ava";
 import { FileSystemError } from "./errors.ts";
-import { checkNewName, isFileName, pathBelow } from "./names.ts";
+import { checkFolderName, checkNewName, isFileName, pathBelow } from "./names.ts";
 
 test("an object name below a folder is folder names and a last part", (t) => {
   t.deepEqual(pathBelow("p/", "p/a/b/c.txt"), { folders: ["a", "b"], last: "c.txt" });
@@ -25,4 +25,13 @@ test("a name no object can have is refused with the reason as errno", (t) => {
   t.is(code("line\nbreak"), "EINVAL");
   t.is(code("x", ".well-known/acme-challenge/x"), "EINVAL");
   t.notThrows(() => checkNewName("Ein Name, mit #?%+& und 'Anführung'.png", "a/b"));
+});
+
+test("RULES 34: a folder that a hierarchical bucket cannot have is refused as too long", (t) => {
+  const code = (name: string): string | undefined =>
+    t.throws(() => checkFolderName(name), { instanceOf: FileSystemError })?.code;
+  t.is(code(`${"x".repeat(255)}/${"y".repeat(256)}/`), "ENAMETOOLONG");
+  t.is(code("d/".repeat(51)), "ENAMETOOLONG");
+  t.notThrows(() => checkFolderName(`${"x".repeat(255)}/${"y".repeat(255)}/`));
+  t.notThrows(() => checkFolderName("d/".repeat(50)));
 });

@@ -26,6 +26,18 @@ export function checkNewName(name: string, objectName: string): void {
     throw new FileSystemError("EINVAL", "a name reserved by Cloud Storage");
 }
 
+/** Longest name of a folder of a hierarchical bucket, and how deep it may lie (Cloud Storage, "Folders"). */
+const FOLDER_NAME_MAX_BYTES = 512;
+const FOLDER_LEVELS_MAX = 50;
+
+/** Refuses a name that no folder of a hierarchical bucket could have. `folderName` is all of it, with its last "/". */
+export function checkFolderName(folderName: string): void {
+  if (Buffer.byteLength(folderName) > FOLDER_NAME_MAX_BYTES)
+    throw new FileSystemError("ENAMETOOLONG", `folder name longer than ${FOLDER_NAME_MAX_BYTES} bytes`);
+  if (folderName.split("/").length - 1 > FOLDER_LEVELS_MAX)
+    throw new FileSystemError("ENAMETOOLONG", `folders deeper than ${FOLDER_LEVELS_MAX} levels`);
+}
+
 /** Whether a part of an object name can be the name of a file or folder. */
 export function isFileName(component: string): boolean {
   return (

@@ -8,10 +8,10 @@ import type { Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
 import type { FileKind } from "./filesystem.ts";
+import type { Folders } from "./folders.ts";
 import { metadataForInsert, OPERATION_KEY, type OwnerAndMode } from "./metadata.ts";
 import { checkNewName } from "./names.ts";
 import {
-  isDirectory,
   isFile,
   isLocal,
   movesEnded,
@@ -20,12 +20,9 @@ import {
   type Node,
   type ObjectNode,
 } from "./nodes.ts";
+import { removeObject, type ObjectVersion } from "./remove-object.ts";
 import { FETCH_WHOLE_BYTES } from "./sizes.ts";
-import type { Patcher } from "./patch.ts";
-import { isTrusted } from "./trust.ts";
 
-/** Somebody who replaces an object as fast as we try to delete it wins after this many tries. */
-const REMOVE_ATTEMPTS = 8;
 const NO_BYTES = { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 } as const;
 
 /** What an object that is complete as it is made is to be. */
@@ -36,17 +33,15 @@ export interface NewObject extends OwnerAndMode {
   readonly deviceNumber?: number;
 }
 
-type ObjectVersion = Pick<ObjectInfo, "name" | "generation">;
-
 export class Namespace {
   readonly #context: Context;
-  readonly #patcher: Patcher;
+  readonly #folders: Folders;
   /** Readers of what was unlinked are waited for no longer. */
   readonly #closing = Promise.withResolvers<void>();
 
-  constructor(context: Context, patcher: Patcher) {
+  constructor(context: Context, folders: Folders) {
     this.#context = context;
-    this.#patcher = patcher;
+    this.#folders = folders;
   }
 
   /** Refuses a name that is taken or that no object can have, and waits for renames above to end. */
@@ -61,14 +56,13 @@ export class Namespace {
     const { tree } = this.#context;
     await this.checkFree(parent, name);
     checkNewName(name, `${tree.objectName(parent)}${name}/`);
+    this.#folders.checkName(`${tree.objectName(parent)}${name}/`);
     const endChange = tree.beginChange(parent, name);
     const directory = tree.addDirectory(parent, name, owner);
     try {
-      await this.#patcher.writePlaceholder(directory);
+      await this.#folders.make(directory);
     } catch (error) {
       tree.detach(directory);
-      if (isBucketError(error, "precondition-failed"))
-        throw new FileSystemError("EEXIST", `${name} was made elsewhere`, error);
       throw error;
     } finally {
       endChange();
@@ -125,34 +119,14 @@ export class Namespace {
 
   async #removeDirectory(parent: DirectoryNode, directory: DirectoryNode): Promise<void> {
     const { tree } = this.#context;
-    const prefix = tree.objectName(directory);
     await Promise.all(
       [...directory.postponed.values()].map((node) => this.#removePostponed(directory, node)),
     );
-    const objects = await this.#firstObjects(prefix);
-    const inside =
-      objects.some(({ name }) => name !== prefix) || [...directory.children.values()].some(isLocal);
-    if (inside) throw new FileSystemError("ENOTEMPTY", `${directory.name} has entries`);
-    await this.keepFolder(parent, directory);
-    const placeholder = objects.find(({ name }) => name === prefix);
-    if (placeholder !== undefined) await this.remove(placeholder);
+    if ([...directory.children.values()].some(isLocal))
+      throw new FileSystemError("ENOTEMPTY", `${directory.name} has entries`);
+    await this.#folders.remove(parent, directory);
     tree.detach(directory);
     tree.touch(parent);
-  }
-
-  /** At least two objects below `prefix`, if there are. Pages may be shorter than asked for and still not the last. */
-  async #firstObjects(prefix: string): Promise<readonly ObjectInfo[]> {
-    const objects: ObjectInfo[] = [];
-    for (let pageToken: string | undefined; ;) {
-      const page = await this.#context.bucket.list({
-        prefix,
-        pageSize: 2,
-        ...(pageToken ? { pageToken } : {}),
-      });
-      objects.push(...page.objects);
-      if (objects.length >= 2 || page.nextPageToken === undefined) return objects;
-      pageToken = page.nextPageToken;
-    }
   }
 
   async unlink(parent: DirectoryNode, node: ObjectNode): Promise<void> {
@@ -184,46 +158,15 @@ export class Namespace {
     this.#closing.resolve();
   }
 
-  /** A folder that exists only because objects lie below it must not vanish when we take the last one away. */
-  async keepFolder(parent: DirectoryNode, leaving: Node): Promise<void> {
-    const { tree, bucket, monotonicMs } = this.#context;
-    if (parent === tree.root || (parent.placeholder !== undefined && parent.placeholder !== "absent")) return;
-    for (const child of parent.children.values()) {
-      const inBucket = isDirectory(child) ? child.confirmed !== undefined : child.version !== undefined;
-      if (child !== leaving && inBucket && isTrusted(child.confirmed, monotonicMs())) return;
-    }
-    try {
-      await this.#patcher.writePlaceholder(parent);
-    } catch (error) {
-      if (!isBucketError(error, "precondition-failed")) throw error;
-      parent.placeholder = (await bucket.stat(tree.objectName(parent))).value;
-    }
-  }
-
-  /** Deletes the object of this name: the version we know, or whatever has replaced it meanwhile. */
-  async remove(known: ObjectVersion): Promise<void> {
-    const { bucket, log } = this.#context;
-    let version: ObjectVersion | undefined = known;
-    for (let attempt = 1; version !== undefined; attempt += 1) {
-      try {
-        await bucket.remove(version.name, version.generation);
-        return;
-      } catch (error) {
-        if (!isBucketError(error, "precondition-failed") || attempt >= REMOVE_ATTEMPTS) throw error;
-        const { name, generation }: ObjectVersion = version;
-        version = (await bucket.stat(name)).value;
-        log.warn(
-          { object: name, expected: String(generation), found: String(version?.generation ?? "absent") },
-          "unlink removes another writer's version",
-        );
-      }
-    }
+  /** A folder must not vanish when we take the last name in it away. */
+  keepFolder(parent: DirectoryNode, leaving: Node): Promise<void> {
+    return this.#folders.keep(parent, leaving);
   }
 
   async #removeNow(parent: DirectoryNode, name: string, version: ObjectVersion): Promise<void> {
     const endChange = this.#context.tree.beginChange(parent, name);
     try {
-      await this.remove(version);
+      await removeObject(this.#context, version);
     } finally {
       endChange();
     }

@@ -34,6 +34,8 @@ abstract class NodeBase {
   extended: Readonly<Record<string, string | null>> | undefined;
   /** When the bucket last said that this name stands for this node. */
   confirmed: Confirmation | undefined;
+  /** Questions asked after this one are later than the version that is known. */
+  seenSerial = 0;
   /** Attribute changes acknowledged but not yet patched into the bucket (RULES 14). */
   patchOwed = false;
 
@@ -218,6 +220,8 @@ export class DirectoryNode extends NodeBase {
   listings = 0;
   /** The object `name/`: known, known to be absent, or unknown. */
   placeholder: ObjectInfo | "absent" | undefined;
+  /** When a hierarchical bucket's folder was made, or since when at least it is there, as far as known; by its clock. */
+  createdMs: number | undefined;
   readonly nameChanges = new Map<string, NameChange>();
   /** Names unlinked here whose object is deleted once open readers have what they need (RULES 28). */
   readonly postponed = new Map<string, FileNode>();
@@ -227,6 +231,8 @@ export class DirectoryNode extends NodeBase {
   readonly arriving = new Set<Promise<void>>();
   /** Its objects are being moved: until all are, the tree is the truth, not the bucket (RULES 28). */
   overlaid = false;
+  /** Answers to questions that are older say nothing of what is below: it had another name then. */
+  movedSerial = 0;
   readonly changes = new Turn();
 
   /** True where a rename under way makes the tree the only truth. */
@@ -259,6 +265,12 @@ export function isFile(node: Node | undefined): node is FileNode {
 export function isYetToBeMade(node: FileNode): boolean {
   return node.version === undefined && node.writers === 0 && node.saveError === undefined;
 }
+/** The object a node is, or has its attributes from. */
+export function versionOf(node: Node): ObjectInfo | undefined {
+  if (!isDirectory(node)) return node.version;
+  return node.placeholder === "absent" ? undefined : node.placeholder;
+}
+
 /** Whether what this machine has of the node must not give way to what the bucket says. */
 export function isLocal(node: Node): boolean {
   if (isFile(node)) return node.local || node.patchOwed;

@@ -4,7 +4,7 @@
 // nothing of a name that has changed here since its request began, or is changing now.
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
-import type { DirectoryNode } from "./nodes.ts";
+import { versionOf, type DirectoryNode, type Node } from "./nodes.ts";
 
 /** Change records of one folder are tidied up above this many. */
 const CHANGE_RECORDS_MAX = 1000;
@@ -18,11 +18,13 @@ export interface Observation {
 
 export class Observations {
   readonly #monotonicMs: () => number;
+  readonly #hierarchical: boolean;
   readonly #underWay = new Set<Observation>();
   #serial = 1;
 
-  constructor(monotonicMs: () => number) {
+  constructor(monotonicMs: () => number, hierarchical: boolean) {
     this.#monotonicMs = monotonicMs;
+    this.#hierarchical = hierarchical;
   }
 
   /** Notes that a question is about to be asked; end it when the answer was taken in. */
@@ -49,9 +51,37 @@ export class Observations {
     };
   }
 
+  /**
+   * Whether an answer shows an earlier state of the bucket than the version that is known. A folder that was renamed
+   * elsewhere may have brought a lower generation: that is so if it was asked for since.
+   */
+  isLate(node: Node, answered: ObjectInfo, observation: Observation): boolean {
+    const known = versionOf(node);
+    if (known === undefined || known.generation <= answered.generation) return false;
+    return !this.#hierarchical || observation.serial <= node.seenSerial;
+  }
+
+  /** A version of the node was taken in just now. */
+  seen(node: Node): void {
+    node.seenSerial = this.#serial;
+  }
+
+  /** A folder and everything below it have another name: what was asked before is no news of it. */
+  moved(directory: DirectoryNode): void {
+    directory.movedSerial = ++this.#serial;
+  }
+
+  /** Whether an answer may say anything about what is in the folder. */
+  mayTellOf(directory: DirectoryNode, observation: Observation): boolean {
+    if (directory.authoritative) return false;
+    for (let above: DirectoryNode | undefined = directory; above !== undefined; above = above.parent)
+      if (above.movedSerial > observation.serial) return false;
+    return true;
+  }
+
   /** Whether an answer may say anything about a name. */
   mayTell(directory: DirectoryNode, name: string, observation: Observation): boolean {
-    if (directory.postponed.has(name) || directory.authoritative) return false;
+    if (directory.postponed.has(name) || !this.mayTellOf(directory, observation)) return false;
     const change = directory.nameChanges.get(name);
     return change === undefined || (change.underWay === 0 && change.serial < observation.serial);
   }
@@ -65,9 +95,17 @@ export class Observations {
   }
 }
 
-/** Whether an answer describes a later state of an object than the one that is known. */
-export function isNewer(object: ObjectInfo, known: ObjectInfo): boolean {
-  return object.generation !== known.generation
-    ? object.generation > known.generation
-    : object.metageneration > known.metageneration;
+/**
+ * Whether an answer that is not late says more of an object than what is known. What is known already is no news: a
+ * folder's own times move with its entries, not with its placeholder.
+ */
+export function isNews(object: ObjectInfo, node: Node): boolean {
+  const known = versionOf(node);
+  if (known === undefined || known === object || known.generation !== object.generation) return true;
+  return object.metageneration > known.metageneration;
+}
+
+/** Another number than before means that the folder, or one above it, has another name in the bucket. */
+export function placeSerial({ movedSerial, parent }: DirectoryNode): number {
+  return Math.max(movedSerial, parent === undefined ? 0 : placeSerial(parent));
 }

@@ -13,7 +13,7 @@ import type { FileNode, OpenFile } from "./nodes.ts";
 import { takeFromKernel, unshare, type Resting } from "./resting.ts";
 import type { SealedCopy } from "./serve/witness.ts";
 import { FETCH_IN_OPEN_BYTES, FETCH_WHOLE_BYTES, PAGE_CACHE_BYTES } from "./sizes.ts";
-import { orStale } from "./stale.ts";
+import { orRenamed, orStale } from "./stale.ts";
 
 const { O_ACCMODE, O_APPEND, O_DSYNC, O_RDONLY, O_TRUNC } = { ...constants, O_ACCMODE: 3 };
 /** The kernel adds it when exec opens a file (__FMODE_EXEC in linux/fs.h); programs cannot. */
@@ -138,7 +138,8 @@ export class OpenFiles {
       await node.openings.run(() => this.obtainCopy(node));
       const { copy, fetcher } = node;
       if (copy === undefined) throw new FileSystemError("EIO", "no copy");
-      if (!copy.whole && fetcher !== undefined) await this.beginFetch(fetcher, copy.versionEnd);
+      if (!copy.whole && fetcher !== undefined)
+        await orRenamed(node, () => this.#beginFetch(fetcher, copy.versionEnd));
       return await work({ copy, fetcher });
     } finally {
       node.borrowers -= 1;
@@ -192,16 +193,20 @@ export class OpenFiles {
     const appends = isAppendToLarge(node, flags);
     if (appends) await takeFromKernel(this.#context, node);
     if (copy !== undefined && !copy.whole && fetcher !== undefined && !appends)
-      await this.beginFetch(fetcher, copy.versionEnd);
+      await orRenamed(node, () => this.#beginFetch(fetcher, copy.versionEnd));
     if (mayChange(flags)) await this.allowWrites(node);
   }
 
   /** A version that is gone must show now, while the kernel can still look for the newer one, not at the first read. */
-  async beginFetch(fetcher: Fetcher, size: number): Promise<void> {
-    if (size <= FETCH_IN_OPEN_BYTES) return orStale(fetcher.whole());
+  beginFetch(fetcher: Fetcher, size: number): Promise<void> {
+    return orStale(this.#beginFetch(fetcher, size));
+  }
+
+  async #beginFetch(fetcher: Fetcher, size: number): Promise<void> {
+    if (size <= FETCH_IN_OPEN_BYTES) return fetcher.whole();
     if (size > FETCH_WHOLE_BYTES) return;
     this.#context.background.start("fetch", () => fetcher.whole().catch(() => undefined)); // readers are told themselves
-    await orStale(fetcher.need({ start: 0, end: 1 }));
+    await fetcher.need({ start: 0, end: 1 });
   }
 
   #admit(node: FileNode, flags: number): OpenedFile {

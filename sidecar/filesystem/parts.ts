@@ -8,7 +8,10 @@ import { OpenDirectories } from "./directories.ts";
 import { Exchanger } from "./exchange.ts";
 import { Explorer } from "./explore.ts";
 import { ExtendedAttributes } from "./extended-attributes.ts";
+import { LevelExplorer } from "./explore-levels.ts";
 import { FileData } from "./file-data.ts";
+import { FolderPlaceholders } from "./folder-placeholders.ts";
+import { FolderResources } from "./folder-resources.ts";
 import { Lookup } from "./lookup.ts";
 import { Namespace } from "./namespace.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -25,16 +28,19 @@ import { VersionTimes } from "./version-times.ts";
 export type Parts = ReturnType<typeof makeParts>;
 
 export function makeParts(context: Context) {
-  const explorer = new Explorer(context);
+  const explorer = context.hierarchical ? new LevelExplorer(context) : new Explorer(context);
   const lookup = new Lookup(context, explorer);
   const patcher = new Patcher(context);
   const times = new VersionTimes(context.wallNs);
   const saver = new Saver(context, patcher, times);
   const resting = new Resting(context, saver);
   const openFiles = new OpenFiles(context, resting);
-  const namespace = new Namespace(context, patcher);
+  const folders = context.hierarchical
+    ? new FolderResources(context, patcher)
+    : new FolderPlaceholders(context, patcher);
+  const namespace = new Namespace(context, folders);
   const data = new FileData(context);
-  const shared = { explorer, lookup, namespace, openFiles, resting, saver, patcher, times };
+  const shared = { explorer, folders, lookup, namespace, openFiles, resting, saver, patcher, times };
   const attributes = new AttributeSetter(context, shared);
   return {
     lookup,

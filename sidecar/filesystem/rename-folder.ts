@@ -1,4 +1,5 @@
-// Renaming a folder on a flat bucket: every object below it moves; seen through the mount it happens at once.
+// Renaming a folder on a flat bucket: every object below it moves; seen through the mount it happens at once. On a
+// hierarchical bucket the service moves them (rename-native.ts), behind the same gate.
 //
 // Changes below the folder wait from its start (`moving`); those under way are waited for. The intent is in
 // copies.db before the first move and leaves it after the last, so that a crash in between is made good at the next
@@ -12,11 +13,13 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
+import type { Folders } from "./folders.ts";
 import { ObjectMover, type Moving } from "./move-objects.ts";
 import type { Namespace } from "./namespace.ts";
 import { checkNewName, pathBelow } from "./names.ts";
 import { isDirectory, isFile, movesAroundEnded, type DirectoryNode, type Node } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
+import { NativeRenamer } from "./rename-native.ts";
 import type { Place } from "./rename.ts";
 
 /** The kernel's folder locks are not held longer than this. */
@@ -29,14 +32,21 @@ export class FolderRenamer {
   readonly #explorer: Explorer;
   readonly #namespace: Namespace;
   readonly #patcher: Patcher;
+  readonly #folders: Folders;
   readonly #mover: ObjectMover;
+  readonly #native: NativeRenamer | undefined;
 
-  constructor(context: Context, parts: { explorer: Explorer; namespace: Namespace; patcher: Patcher }) {
+  constructor(
+    context: Context,
+    parts: { explorer: Explorer; namespace: Namespace; patcher: Patcher; folders: Folders },
+  ) {
     this.#context = context;
+    this.#folders = parts.folders;
     this.#explorer = parts.explorer;
     this.#namespace = parts.namespace;
     this.#patcher = parts.patcher;
     this.#mover = new ObjectMover(context);
+    this.#native = context.hierarchical ? new NativeRenamer(context, parts.patcher) : undefined;
   }
 
   async rename(node: DirectoryNode, to: Place, flag: RenameFlag): Promise<void> {
@@ -44,7 +54,9 @@ export class FolderRenamer {
     await movesAroundEnded(node, to.parent);
     const { parent, name } = node;
     if (parent === undefined) throw new FileSystemError("EINVAL", "the root cannot be renamed");
-    checkNewName(to.name, `${tree.objectName(to.parent)}${to.name}/`);
+    const destination = `${tree.objectName(to.parent)}${to.name}/`;
+    checkNewName(to.name, destination);
+    this.#folders.checkName(destination);
     for (let above: Node | undefined = to.parent; above !== undefined; above = above.parent) {
       if (above === node) throw new FileSystemError("EINVAL", "a folder cannot move into itself");
     }
@@ -57,21 +69,26 @@ export class FolderRenamer {
     if (isDirectory(target)) await this.#namespace.removeDirectory(to.parent, target);
     await this.#namespace.keepFolder(parent, node);
     await movesAroundEnded(node, to.parent);
-    await this.#behindGate(node, { parent, name }, to);
+    await this.#behindGate(node, { parent, name }, to, flag === "no-replace");
   }
 
   /** Finishes renames that an earlier run began. */
   async resume(renames: readonly { source: string; destination: string }[]): Promise<void> {
     const { owed, log } = this.#context;
-    for (const { source, destination } of renames) {
+    for (const rename of renames) {
+      const { source, destination } = rename;
       log.warn({ source, destination }, "finishing a folder rename of an earlier run");
+      if (this.#native !== undefined) {
+        await this.#native.finish(rename);
+        continue;
+      }
       await this.#mover.finish(source, destination);
       await owed.renameDone(source);
     }
   }
 
   /** Answers when the folder has moved or after five seconds, whichever is first. */
-  async #behindGate(node: DirectoryNode, from: Place, to: Place): Promise<void> {
+  async #behindGate(node: DirectoryNode, from: Place, to: Place, noReplace: boolean): Promise<void> {
     const { tree, background, log } = this.#context;
     const ends = [tree.beginChange(from.parent, from.name), tree.beginChange(to.parent, to.name)];
     const gate = Promise.withResolvers<void>();
@@ -82,6 +99,7 @@ export class FolderRenamer {
       destination: `${tree.objectName(to.parent)}${to.name}/`,
       answered: false,
       failed: false,
+      noReplace,
       moved: (rest, object) => this.#tell(node, rest, object),
     };
     const placed = Promise.withResolvers<void>();
@@ -92,6 +110,9 @@ export class FolderRenamer {
       placed.resolve();
     };
     const whole = this.#moveQuietly(node, moving, place).finally(() => {
+      // What was answered and could not be done after all is shown as the bucket has it.
+      if (this.#native !== undefined && moving.failed && moving.answered) this.#putBack(node, from, to);
+      tree.movedBelow(node);
       node.overlaid = false;
       node.moving = undefined;
       to.parent.arriving.delete(gate.promise);
@@ -116,6 +137,7 @@ export class FolderRenamer {
     await runInAll(
       busy.map(({ changes }) => changes),
       async () => {
+        if (this.#native !== undefined) return this.#native.move(node, moving, place, ANSWER_AFTER_MS);
         const objects = await this.#explorer.everything(node);
         await this.#context.owed.oweRename(moving.source, moving.destination);
         node.overlaid = true;
@@ -141,6 +163,12 @@ export class FolderRenamer {
     tree.move(node, to.parent, to.name);
     tree.touch(from.parent);
     tree.touch(to.parent);
+  }
+
+  #putBack(node: DirectoryNode, from: Place, to: Place): void {
+    this.#place(node, to, from);
+    void this.#context.kernel().entryChanged(to.parent.id, to.name);
+    void this.#context.kernel().entryChanged(from.parent.id, from.name);
   }
 
   /** The node of a moved object stands for the new version from now on. */

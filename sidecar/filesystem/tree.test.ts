@@ -1,6 +1,7 @@
 import test from "ava";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import type { FileNode, Node } from "./nodes.ts";
+import { placeSerial } from "./observations.ts";
 import { Tree } from "./tree.ts";
 
 const owner = { uid: 0, gid: 0, mode: 0o666 };
@@ -20,10 +21,11 @@ function version(name: string, generation: bigint, size = 1): ObjectInfo {
   };
 }
 
-function newTree() {
+function newTree(hierarchical = false) {
   const events: string[] = [];
   const tree = new Tree({
     prefix: "",
+    hierarchical,
     fileDefaults: owner,
     directoryDefaults: { ...owner, mode: 0o777 },
     trust: { freshnessMs: 60_000, soleWriter: false },
@@ -65,6 +67,32 @@ test("RULES 7: a lower generation never replaces a higher one", (t) => {
   tree.observeObject(tree.root, "a", version("a", 5n), 0, tree.beginObservation());
   tree.observeObject(tree.root, "a", version("a", 4n), 0, tree.beginObservation());
   t.is((tree.root.children.get("a") as FileNode).version?.generation, 5n);
+});
+
+test("RULES 34: a lower generation that was asked for since has come with a folder renamed elsewhere", (t) => {
+  const { tree } = newTree(true);
+  const early = tree.beginObservation();
+  tree.observeObject(tree.root, "a", version("a", 5n), 0, tree.beginObservation());
+  tree.observeObject(tree.root, "a", version("a", 4n), 0, early);
+  t.is((tree.root.children.get("a") as FileNode).version?.generation, 5n);
+  tree.observeObject(tree.root, "a", version("a", 4n), 0, tree.beginObservation());
+  t.is((tree.root.children.get("a") as FileNode).version?.generation, 4n);
+});
+
+test("RULES 34: what was asked before a folder was renamed says nothing of what is below it", (t) => {
+  const { tree } = newTree(true);
+  const above = tree.addDirectory(tree.root, "above");
+  const folder = tree.addDirectory(above, "folder");
+  const [early, place] = [tree.beginObservation(), placeSerial(folder)];
+  tree.movedBelow(above);
+  tree.observeObject(folder, "a", version("a", 1n), 0, early);
+  tree.observeComplete(folder, new Set(["a"]), 0, 0, early);
+  t.is(folder.children.size, 0);
+  t.is(folder.listed, undefined);
+  t.not(placeSerial(folder), place);
+  t.is(placeSerial(tree.root), 0);
+  tree.observeObject(folder, "a", version("a", 1n), 0, tree.beginObservation());
+  t.true(folder.children.has("a"));
 });
 
 test("a remote replacement is a new inode; the old one keeps its number and has no name", (t) => {

@@ -1,7 +1,8 @@
 // The tree as far as it is known, and how answers of the bucket change it.
 //
 // Every answer is taken in through an Observation, which remembers when its request began: for a name that
-// changed here since, the answer says nothing (RULES 7), and a lower generation never replaces a higher one.
+// changed here since, the answer says nothing (RULES 7), and a lower generation never replaces a higher one, unless a
+// folder that was renamed elsewhere may have brought it: then if it was asked for since.
 // A remote replacement makes a new node; the old one lives on for those who have it open.
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
@@ -11,11 +12,13 @@ import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
 import { NodeTable } from "./node-table.ts";
-import { isNewer, Observations, type Observation } from "./observations.ts";
+import { isNews, Observations, type Observation } from "./observations.ts";
 import { confirmation, type TrustRule } from "./trust.ts";
 
 export interface TreeOptions {
   readonly prefix: string;
+  /** Whether a folder renamed elsewhere may bring versions that are older than those it replaces. */
+  readonly hierarchical: boolean;
   readonly fileDefaults: OwnerAndMode;
   readonly directoryDefaults: OwnerAndMode;
   readonly trust: TrustRule;
@@ -38,7 +41,7 @@ export class Tree {
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    this.#observations = new Observations(options.monotonicMs);
+    this.#observations = new Observations(options.monotonicMs, options.hierarchical);
     this.root = new DirectoryNode(ROOT_INODE, undefined, "");
     Object.assign(this.root, options.directoryDefaults);
     this.root.lookupCount = 1;
@@ -117,12 +120,13 @@ export class Tree {
     const known = directory.children.get(name);
     if (isDirectory(known)) return; // `a` beside `a/`: the folder has the name
     if (known !== undefined && isLocal(known)) return;
-    if (known?.version !== undefined && known.version.generation > object.generation) return;
+    if (known !== undefined && this.#observations.isLate(known, object, observation)) return;
     const node =
       known?.version?.generation === object.generation
         ? known
         : this.#replace(directory, name, known, object);
     this.#refreshAttributes(node, object);
+    this.#observations.seen(node);
     node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
   }
 
@@ -161,7 +165,10 @@ export class Tree {
   ): void {
     if (!this.#observations.mayTell(directory, "", observation) || directory.patchOwed) return;
     if (object === undefined) directory.placeholder = "absent";
-    else this.#refreshAttributes(directory, object);
+    else if (!this.#observations.isLate(directory, object, observation)) {
+      this.#refreshAttributes(directory, object);
+      this.#observations.seen(directory);
+    }
   }
 
   /** The bucket has nothing of this name. */
@@ -180,7 +187,7 @@ export class Tree {
     dateMs: number,
     observation: Observation,
   ): void {
-    if (directory.authoritative) return;
+    if (!this.#observations.mayTellOf(directory, observation)) return;
     for (const name of directory.children.keys())
       if (!seen.has(name)) this.observeAbsence(directory, name, observation);
     directory.listed = confirmation(this.#options.trust, newestMs, dateMs, observation.atMs);
@@ -253,6 +260,17 @@ export class Tree {
     }
   }
 
+  /** Everything below the folder has another name in the bucket from now on. */
+  movedBelow(directory: DirectoryNode): void {
+    this.#observations.moved(directory);
+  }
+
+  /** What was made or renamed here, or confirmed just now: a folder that was made at `createdMs`. */
+  confirmFolder(directory: DirectoryNode, createdMs: number, dateMs: number): void {
+    directory.createdMs = createdMs;
+    directory.confirmed = confirmation(this.#options.trust, createdMs, dateMs, this.#options.monotonicMs());
+  }
+
   /** What an upload or a move made of a node: the name now stands for this version, confirmed just now. */
   confirmOwn(node: Node, object: ObjectInfo, dateMs: number): void {
     if (!isDirectory(node)) node.version = object;
@@ -292,9 +310,7 @@ export class Tree {
   }
 
   #refreshAttributes(node: Node, object: ObjectInfo): void {
-    const before = isDirectory(node) ? node.placeholder : node.version;
-    // What is known already is no news: a folder's own times move with its entries, not with its placeholder.
-    if (before !== undefined && before !== "absent" && before !== object && !isNewer(object, before)) return;
+    if (!isNews(object, node)) return;
     const defaults = isDirectory(node) ? this.#options.directoryDefaults : this.#options.fileDefaults;
     const { uid, gid, mode, modifyTimeNs, linkTarget, deviceNumber } = decodeAttributes(object, defaults);
     const changed =

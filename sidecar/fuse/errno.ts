@@ -40,6 +40,8 @@ const ofBucket = {
   "not-found": errno.ENOENT,
   "bucket-not-found": errno.EIO, // never ENOENT: a missing bucket says nothing about a name in it
   "precondition-failed": errno.ESTALE, // someone else replaced the object we had open
+  "already-exists": errno.EEXIST,
+  "not-empty": errno.ENOTEMPTY,
   forbidden: errno.EACCES,
   unauthenticated: errno.EACCES,
   retained: errno.EPERM,

@@ -33,6 +33,15 @@ export function objectNotFound(bucket: string, object: string): ApiError {
   return new ApiError(404, "notFound", `No such object: ${bucket}/${object}`);
 }
 
+export function folderNotFound(): ApiError {
+  return new ApiError(404, "notFound", "The folder does not exist.");
+}
+
+/** What is in the way of a change of folders; only the message tells one from another. */
+export function conflict(message: string): ApiError {
+  return new ApiError(409, "conflict", message);
+}
+
 export function conditionNotMet(): ApiError {
   const message = "At least one of the pre-conditions you specified did not hold.";
   return new ApiError(412, "conditionNotMet", message, "If-Match");

@@ -1,5 +1,5 @@
 import test from "ava";
-import { session } from "./testing.ts";
+import { folderPath, session } from "./testing.ts";
 
 test("a bucket is made, listed, changed and removed", async (t) => {
   const gcs = await session(t);
@@ -24,16 +24,54 @@ test("a bucket with objects is not removed", async (t) => {
   t.is((await gcs.send("DELETE", "/storage/v1/b/bkt")).status, 409);
 });
 
+const hierarchical = {
+  hierarchicalNamespace: { enabled: true },
+  iamConfiguration: { uniformBucketLevelAccess: { enabled: true } },
+};
+
 test("the storage layout tells whether a bucket is hierarchical", async (t) => {
   const gcs = await session(t);
-  const body = { name: "folders", hierarchicalNamespace: { enabled: true } };
-  await gcs.send("POST", "/storage/v1/b?project=p", { body });
+  await gcs.send("POST", "/storage/v1/b?project=p", { body: { name: "folders", ...hierarchical } });
   const layout = async (bucket: string) => (await gcs.get(`/storage/v1/b/${bucket}/storageLayout`)).json;
   t.like(await layout("folders"), {
     kind: "storage#storageLayout",
     hierarchicalNamespace: { enabled: true },
   });
-  t.like(await layout("bkt"), { hierarchicalNamespace: { enabled: false }, location: "US" });
+  t.deepEqual(await layout("bkt"), {
+    kind: "storage#storageLayout",
+    bucket: "bkt",
+    location: "US",
+    locationType: "multi-region",
+  });
+});
+
+test("a hierarchical bucket needs uniform access and refuses versions and retention; it stays what it is", async (t) => {
+  const gcs = await session(t);
+  const make = (settings: object) =>
+    gcs.send("POST", "/storage/v1/b?project=p", { body: { name: "folders", ...settings } });
+  const { hierarchicalNamespace } = hierarchical;
+  t.regex((await make({ hierarchicalNamespace })).text, /must use uniform bucket-level access/);
+  t.regex(
+    (await make({ ...hierarchical, versioning: { enabled: true } })).text,
+    /Versioning is not supported/,
+  );
+  t.is((await make({ ...hierarchical, retentionPolicy: { retentionPeriod: "60" } })).status, 400);
+  t.is((await make(hierarchical)).status, 200);
+  const flat = { hierarchicalNamespace: { enabled: false } };
+  const patched = await gcs.send("PATCH", "/storage/v1/b/folders", { body: flat });
+  t.like(patched.json, { hierarchicalNamespace: { enabled: true }, metageneration: "2" });
+  const enabled = await gcs.send("PATCH", "/storage/v1/b/bkt", { body: { hierarchicalNamespace } });
+  t.is(enabled.status, 200);
+  t.is(enabled.json["hierarchicalNamespace"], undefined);
+});
+
+test("the server makes its buckets hierarchical when told to, and says so where it cannot", async (t) => {
+  const gcs = await session(t, { hierarchical: true });
+  t.like((await gcs.get("/storage/v1/b/bkt")).json, hierarchical);
+  t.is((await gcs.send("POST", folderPath(), { body: { name: "a" } })).status, 200);
+  t.is((await gcs.send("DELETE", "/storage/v1/b/bkt")).status, 409, "a folder is something");
+  t.is((await gcs.send("DELETE", folderPath("a/"))).status, 204);
+  t.is((await gcs.send("DELETE", "/storage/v1/b/bkt")).status, 204);
 });
 
 test("everyone has every permission on a bucket that exists", async (t) => {

@@ -23,6 +23,16 @@ const schema = `
     state TEXT NOT NULL, request TEXT NOT NULL, result TEXT, started_ms INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS sessions_by_file ON sessions (file);
+  -- Only hierarchical buckets have rows in these two.
+  CREATE TABLE IF NOT EXISTS folders (
+    bucket TEXT NOT NULL, name BLOB NOT NULL, metageneration INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL, PRIMARY KEY (bucket, name)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS folder_renames (
+    bucket TEXT NOT NULL, id TEXT NOT NULL, source TEXT NOT NULL, destination TEXT NOT NULL,
+    started_ms INTEGER NOT NULL, ended_ms INTEGER, failure TEXT, PRIMARY KEY (bucket, id)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS folder_renames_running ON folder_renames (ended_ms) WHERE ended_ms IS NULL;
 `;
 
 export class DirectoryInUse extends Error {

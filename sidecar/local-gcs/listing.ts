@@ -2,9 +2,11 @@
 //
 // A collapsed prefix costs one seek, however many names are below it: the scan goes on at the first position
 // behind them all. A page token is such a position, so a page costs what it holds, wherever it starts, and a
-// prefix never appears on two pages.
+// prefix never appears on two pages. Folder resources, where they are wanted, are rows like those of objects that
+// never become items.
 
 import { invalid } from "./api-error.ts";
+import type { Folders } from "./folders.ts";
 import type { Objects, StoredObject } from "./objects.ts";
 
 export interface ListRequest {
@@ -31,7 +33,8 @@ interface Position {
   readonly pending: boolean;
 }
 
-export function listPage(objects: Objects, request: ListRequest): ListedPage {
+/** `folders`: those whose names are to be among the prefixes, as names of objects are. */
+export function listPage(objects: Objects, request: ListRequest, folders?: Folders): ListedPage {
   const page = new Page(request.limit);
   const prefix = Buffer.from(request.prefix);
   const delimiter = Buffer.from(request.delimiter);
@@ -39,13 +42,17 @@ export function listPage(objects: Objects, request: ListRequest): ListedPage {
     successor(prefix),
     request.endOffset === "" ? undefined : Buffer.from(request.endOffset),
   );
+  const collapsing: Collapsing = {
+    prefixLength: prefix.length,
+    delimiter,
+    includeTrailing: request.includeTrailingDelimiter,
+  };
   let from = firstPosition(request, prefix, page);
   for (;;) {
-    const next = scanUntilCollapsed(objects.scan(request.bucket, from, until), page, {
-      prefixLength: prefix.length,
-      delimiter,
-      includeTrailing: request.includeTrailingDelimiter,
-    });
+    const rows = objects.scan(request.bucket, from, until);
+    const below =
+      folders === undefined ? [] : collapsed(folders.scan(request.bucket, from, until), collapsing);
+    const next = scanUntilCollapsed(inOrder(rows, below), page, collapsing);
     if (next === undefined || page.next !== undefined) return page.result();
     from = next;
   }
@@ -57,9 +64,42 @@ interface Collapsing {
   readonly includeTrailing: boolean;
 }
 
+/** A name that a listing comes by; a folder's is of no object. */
+interface Row {
+  readonly name: Buffer;
+  readonly toObject?: () => StoredObject;
+}
+
+/** Folders that are a prefix of the listing, or lie below one. */
+function* collapsed(
+  folders: ReturnType<Folders["scan"]>,
+  { prefixLength, delimiter }: Collapsing,
+): Generator<Row> {
+  for (const folder of folders) {
+    const name = Buffer.from(folder.name);
+    if (collapsedPrefix(name, prefixLength, delimiter) !== undefined) yield { name };
+  }
+}
+
+/** Both in byte order; of one name the object only. */
+function* inOrder(objects: Iterable<Row>, folders: Iterable<Row>): Generator<Row> {
+  const rest = folders[Symbol.iterator]();
+  let folder = rest.next();
+  for (const object of objects) {
+    while (folder.done !== true) {
+      const order = Buffer.compare(folder.value.name, object.name);
+      if (order > 0) break;
+      if (order < 0) yield folder.value;
+      folder = rest.next();
+    }
+    yield object;
+  }
+  for (; folder.done !== true; folder = rest.next()) yield folder.value;
+}
+
 /** Takes rows until the page is full or a prefix was collapsed; then returns where to go on. */
 function scanUntilCollapsed(
-  rows: ReturnType<Objects["scan"]>,
+  rows: Iterable<Row>,
   page: Page,
   { prefixLength, delimiter, includeTrailing }: Collapsing,
 ): Buffer | undefined {
@@ -68,20 +108,20 @@ function scanUntilCollapsed(
       page.endAt({ from: row.name, pending: false });
       return undefined;
     }
-    const collapsed = collapsedPrefix(row.name, prefixLength, delimiter);
-    if (collapsed === undefined) {
-      page.objects.push(row.toObject());
+    const prefix = collapsedPrefix(row.name, prefixLength, delimiter);
+    if (prefix === undefined) {
+      if (row.toObject !== undefined) page.objects.push(row.toObject());
       continue;
     }
-    if (includeTrailing && collapsed.length === row.name.length) {
+    if (includeTrailing && prefix.length === row.name.length && row.toObject !== undefined) {
       page.objects.push(row.toObject());
       if (page.isFull) {
         page.endAt({ from: row.name, pending: true });
         return undefined;
       }
     }
-    page.prefixes.push(collapsed.toString("utf8"));
-    return successor(collapsed);
+    page.prefixes.push(prefix.toString("utf8"));
+    return successor(prefix);
   }
   return undefined;
 }

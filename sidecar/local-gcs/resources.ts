@@ -1,6 +1,7 @@
-// Objects and buckets as the JSON API shows them. 64-bit numbers are strings.
+// Objects, buckets and folders as the JSON API shows them. 64-bit numbers are strings.
 
 import { base64OfCrc32c } from "./checksums.ts";
+import type { StoredFolder } from "./folders.ts";
 import type { StoredObject } from "./objects.ts";
 
 /** The tag the service gives: a protocol buffer of generation and metageneration in base64. */
@@ -79,13 +80,34 @@ export function bucketResource(bucket: StoredBucket, baseUrl: string): Record<st
   };
 }
 
-/** What a client learns at mount time. */
+/** Whether the bucket has folders of its own. It is made so or not, and stays what it is. */
+export function isHierarchical({ settings }: StoredBucket): boolean {
+  const setting = settings["hierarchicalNamespace"] as { enabled?: unknown } | undefined;
+  return setting?.enabled === true;
+}
+
+/** What a client learns at mount time. Of a flat bucket the service says nothing about the namespace. */
 export function storageLayout(bucket: StoredBucket): Record<string, unknown> {
   return {
     kind: "storage#storageLayout",
     bucket: bucket.name,
     location: bucket.settings["location"] ?? "US",
     locationType: bucket.settings["locationType"] ?? "multi-region",
-    hierarchicalNamespace: bucket.settings["hierarchicalNamespace"] ?? { enabled: false },
+    hierarchicalNamespace: isHierarchical(bucket) ? { enabled: true } : undefined,
+  };
+}
+
+/** Times are named otherwise than those of objects. */
+export function folderResource(folder: StoredFolder, baseUrl: string): Record<string, unknown> {
+  const { bucket, name, metageneration, createdMs, updatedMs } = folder;
+  return {
+    kind: "storage#folder",
+    id: `${bucket}/${name}`,
+    selfLink: `${baseUrl}/storage/v1/b/${bucket}/folders/${encodeURIComponent(name)}`,
+    name,
+    bucket,
+    createTime: new Date(createdMs).toISOString(),
+    updateTime: new Date(updatedMs).toISOString(),
+    metageneration: String(metageneration),
   };
 }

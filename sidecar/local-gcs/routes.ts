@@ -20,11 +20,18 @@ export type MethodName =
   | "storage.objects.compose"
   | "storage.objects.copy"
   | "storage.objects.rewrite"
-  | "storage.objects.move";
+  | "storage.objects.move"
+  | "storage.folders.insert"
+  | "storage.folders.list"
+  | "storage.folders.get"
+  | "storage.folders.delete"
+  | "storage.folders.rename"
+  | "storage.buckets.operations.list"
+  | "storage.buckets.operations.get";
 
 export interface Route {
   readonly method: MethodName;
-  /** Decoded path parameters; empty where the path has none. */
+  /** Decoded path parameters; empty where the path has none. `object` may be a folder, or an operation. */
   readonly bucket: string;
   readonly object: string;
   readonly destinationBucket: string;
@@ -35,7 +42,6 @@ export interface Route {
   readonly isDownload: boolean;
 }
 
-// Folder calls of hierarchical buckets (b/:bucket/folders…) will be lines of this table.
 const table: readonly (readonly [verb: string, pattern: string, method: MethodName])[] = [
   ["POST", "b", "storage.buckets.insert"],
   ["GET", "b", "storage.buckets.list"],
@@ -61,6 +67,13 @@ const table: readonly (readonly [verb: string, pattern: string, method: MethodNa
     "storage.objects.rewrite",
   ],
   ["POST", "b/:bucket/o/:object/moveTo/o/:destinationObject", "storage.objects.move"],
+  ["POST", "b/:bucket/folders", "storage.folders.insert"],
+  ["GET", "b/:bucket/folders", "storage.folders.list"],
+  ["GET", "b/:bucket/folders/:object", "storage.folders.get"],
+  ["DELETE", "b/:bucket/folders/:object", "storage.folders.delete"],
+  ["POST", "b/:bucket/folders/:object/renameTo/folders/:destinationObject", "storage.folders.rename"],
+  ["GET", "b/:bucket/operations", "storage.buckets.operations.list"],
+  ["GET", "b/:bucket/operations/:object", "storage.buckets.operations.get"],
 ];
 
 const patterns = table.map(([verb, pattern, method]) => ({ verb, segments: pattern.split("/"), method }));

@@ -10,18 +10,22 @@ const { positionals, values } = parseArgs({
     port: { type: "string", default: "0" },
     host: { type: "string", default: "127.0.0.1" },
     bucket: { type: "string", multiple: true, default: [] },
+    "hierarchical-namespace": { type: "boolean", default: false },
     admin: { type: "boolean", default: false },
   },
 });
 const [directory] = positionals;
 if (directory === undefined)
-  throw new Error("usage: serve.ts DIR [--port N] [--host H] [--bucket NAME] [--admin]");
+  throw new Error(
+    "usage: serve.ts DIR [--port N] [--host H] [--bucket NAME] [--hierarchical-namespace] [--admin]",
+  );
 
 const server = await startLocalGcs({
   directory,
   port: Number(values.port),
   host: values.host,
   buckets: values.bucket,
+  hierarchical: values["hierarchical-namespace"],
   admin: values.admin,
   log: createLog("silent"),
 });

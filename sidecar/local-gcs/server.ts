@@ -8,9 +8,10 @@ import { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
 import { addAdminRoutes } from "./admin/routes.ts";
 import { Conditions } from "./admin/conditions.ts";
-import { createBucket } from "./api/buckets.ts";
+import { createBucket, hierarchicalSettings } from "./api/buckets.ts";
 import { ApiError } from "./api-error.ts";
 import { HttpInterface } from "./http.ts";
+import { isHierarchical } from "./resources.ts";
 import { Store } from "./store.ts";
 
 export interface LocalGcsOptions {
@@ -21,6 +22,8 @@ export interface LocalGcsOptions {
   readonly host: string;
   /** Buckets to make if they do not exist yet. */
   readonly buckets: string[];
+  /** Whether buckets made here have folders of their own; those that exist stay what they are. */
+  readonly hierarchical?: boolean;
   /** Whether tests may impose faults and read the request log. */
   readonly admin: boolean;
   readonly log: Log;
@@ -39,9 +42,7 @@ export async function startLocalGcs(options: LocalGcsOptions): Promise<LocalGcs>
   const requests = new Background((name, err) => log.error({ err }, `${name} failed`));
   const app = createApp(store, requests, options.admin);
   try {
-    for (const name of options.buckets) {
-      if (store.buckets.find(name) === undefined) await createBucket(store, name, {});
-    }
+    await makeBuckets(store, options);
     await app.listen({ port: options.port, host: options.host });
   } catch (error) {
     await store.close();
@@ -58,6 +59,18 @@ export async function startLocalGcs(options: LocalGcsOptions): Promise<LocalGcs>
   };
   let stopped: Promise<void> | undefined;
   return { url, port, close: () => (stopped ??= stop()) };
+}
+
+async function makeBuckets(
+  store: Store,
+  { buckets, hierarchical = false, log }: LocalGcsOptions,
+): Promise<void> {
+  for (const name of buckets) {
+    const known = store.buckets.find(name);
+    if (known === undefined) await createBucket(store, name, hierarchical ? hierarchicalSettings : {});
+    else if (hierarchical && !isHierarchical(known))
+      log.warn({ bucket: name }, "the bucket exists and is flat; it cannot be made hierarchical");
+  }
 }
 
 function createApp(store: Store, requests: Background, admin: boolean): FastifyInstance {
@@ -81,6 +94,6 @@ function createApp(store: Store, requests: Background, admin: boolean): FastifyI
       error instanceof ApiError ? error : new ApiError(error.statusCode ?? 500, "invalid", error.message);
     return reply.code(known.status).send(known.toJson());
   });
-  if (admin) addAdminRoutes(app, conditions, store.clock);
+  if (admin) addAdminRoutes(app, conditions, store);
   return app;
 }

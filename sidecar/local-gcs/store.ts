@@ -12,6 +12,7 @@ import { Buckets } from "./buckets.ts";
 import { Clock } from "./clock.ts";
 import { DataFiles } from "./data-files.ts";
 import { Database, type Transaction } from "./database.ts";
+import { Hierarchy } from "./hierarchy.ts";
 import { Objects, type StoredObject } from "./objects.ts";
 import { checkPreconditions, type Preconditions } from "./preconditions.ts";
 import { checkHolds } from "./properties.ts";
@@ -27,6 +28,7 @@ export class Store {
   readonly buckets: Buckets;
   readonly objects: Objects;
   readonly sessions: Sessions;
+  readonly hierarchy: Hierarchy;
   readonly clock: Clock;
   readonly files: DataFiles;
   readonly log: Log;
@@ -41,6 +43,7 @@ export class Store {
     this.objects = new Objects(database.sql);
     this.sessions = new Sessions(database.sql);
     this.clock = clockKeptIn(database);
+    this.hierarchy = new Hierarchy(database, this.objects, this.clock);
     this.#removals = new Background((name, err) => log.error({ err }, `${name} failed`));
   }
 
@@ -50,6 +53,7 @@ export class Store {
     const database = new Database(join(directory, "metadata.db"));
     const store = new Store(database, await DataFiles.open(join(directory, "data")), log);
     await store.#removeLeftovers();
+    await store.#finishRenames();
     return store;
   }
 
@@ -69,13 +73,15 @@ export class Store {
   /** In a commit: puts `made` in the place of what is there, if that is as expected. */
   replace(transaction: Transaction, made: NewObject, expected: Preconditions): StoredObject {
     const { bucket, name } = made;
-    this.buckets.get(bucket);
+    const within = this.buckets.get(bucket);
+    this.hierarchy.checkWritable(within, name);
     const current = this.objects.find(bucket, name);
     checkPreconditions(current, expected);
     if (current !== undefined) checkHolds(current.properties, bucket, name);
     const nowMs = this.clock.nowMs();
     const generation = this.clock.nextGeneration();
     const object = { ...made, generation, metageneration: 1, createdMs: nowMs, updatedMs: nowMs };
+    this.hierarchy.makeFoldersOf(within, name);
     this.objects.put(object);
     if (current !== undefined) this.release(transaction, current.file);
     return object;
@@ -83,6 +89,7 @@ export class Store {
 
   /** In a commit: removes a live object. */
   remove(transaction: Transaction, { bucket, name, properties, file }: StoredObject): void {
+    this.hierarchy.checkWritable(this.buckets.get(bucket), name);
     checkHolds(properties, bucket, name);
     this.objects.remove(bucket, name);
     this.release(transaction, file);
@@ -97,6 +104,7 @@ export class Store {
   }
 
   async close(): Promise<void> {
+    this.hierarchy.renames.stop();
     await this.#removals.idle();
     this.#database.close();
     await this.files.close();
@@ -107,6 +115,13 @@ export class Store {
     await this.commit(() => this.sessions.forgetBefore(Date.now() - sessionLifeMs));
     const files = await this.files.sweep((file) => this.#isUsed(file));
     if (files > 0) this.log.info({ files }, "removed data files of unfinished uploads");
+  }
+
+  /** Operations the last server had begun: whoever asked for them was told that they would come to an end. */
+  async #finishRenames(): Promise<void> {
+    await this.commit(() => {
+      for (const rename of this.hierarchy.renames.running()) this.hierarchy.carryOut(rename);
+    });
   }
 
   #isUsed(file: string): boolean {

@@ -84,11 +84,12 @@ export class Client {
 /** A running server with the bucket `bkt`, stopped and removed when the test ends. */
 export async function session(
   t: ExecutionContext,
-  { admin = false } = {},
+  { admin = false, hierarchical = false } = {},
 ): Promise<Client & { server: LocalGcs }> {
   const directory = await temporaryDirectory(t);
   const log = createLog("silent");
-  const server = await startLocalGcs({ directory, port: 0, host: "127.0.0.1", buckets: ["bkt"], admin, log });
+  const options = { directory, port: 0, host: "127.0.0.1", buckets: ["bkt"], hierarchical, admin, log };
+  const server = await startLocalGcs(options);
   t.teardown(() => server.close());
   return Object.assign(new Client(server.url), { server });
 }
@@ -100,9 +101,13 @@ export interface ServerProcess extends Client {
 }
 
 /** A server in a process of its own; rejects with what it printed if it does not start. */
-export async function spawnServer(t: ExecutionContext, directory: string): Promise<ServerProcess> {
+export async function spawnServer(
+  t: ExecutionContext,
+  directory: string,
+  more: readonly string[] = [],
+): Promise<ServerProcess> {
   const entry = fileURLToPath(new URL("serve.ts", import.meta.url));
-  const child = spawn(process.execPath, [entry, directory, "--bucket", "bkt"], {
+  const child = spawn(process.execPath, [entry, directory, "--bucket", "bkt", ...more], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = once(child, "exit");
@@ -124,6 +129,10 @@ export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
   // Teardowns run last to first: whatever uses the directory has been stopped by then.
   t.teardown(() => rm(directory, { recursive: true, force: true }));
   return directory;
+}
+
+export function folderPath(name = "", bucket = "bkt"): string {
+  return `/storage/v1/b/${bucket}/folders${name === "" ? "" : `/${encodeURIComponent(name)}`}`;
 }
 
 export function objectPath(name: string, bucket = "bkt"): string {

@@ -25,7 +25,7 @@ import type {
 } from "../filesystem.ts";
 import type { Lookup } from "../lookup.ts";
 import { decodeAttributes } from "../metadata.ts";
-import { isDirectory, isFile, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
+import { isDirectory, isFile, movesEnded, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
 import { FETCH_WHOLE_BYTES } from "../sizes.ts";
 import { isTrusted, remainingTrustMs } from "../trust.ts";
 import type { RecentlyReplaced } from "./recently-replaced.ts";
@@ -181,8 +181,9 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     node: FileNode,
     signal: AbortSignal | undefined,
   ): Promise<Entry | undefined> {
-    const { tree, bucket } = this.#context;
+    const { tree, bucket, hierarchical } = this.#context;
     const { name } = node;
+    if (hierarchical) await movesEnded(parent.directory); // which of its names it has is not known before
     const object = tree.objectName(parent.directory) + name;
     const { value: live } = await tree.observe(
       () => bucket.stat(object, signal),

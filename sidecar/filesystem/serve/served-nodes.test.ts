@@ -27,6 +27,7 @@ function object(name: string, generation: bigint): ObjectInfo {
 function newServed() {
   const tree = new Tree({
     prefix: "",
+    hierarchical: false,
     fileDefaults: owner,
     directoryDefaults: owner,
     trust: { freshnessMs: 60_000, soleWriter: false },

@@ -4,7 +4,9 @@
 // was read from it counts only if it is unchanged afterwards. Otherwise from what was put aside before anyone could
 // write (set-aside.ts), or from the bucket. What cannot be had any more fails; it is never mixed with anything else.
 
+import type { ObjectInfo } from "../../bucket/bucket.ts";
 import { isBucketError } from "../../bucket/errors.ts";
+import { isSameVersion } from "../../bucket/same-version.ts";
 import type { ByteRange } from "../../lib/extents.ts";
 import { isStale } from "../contested.ts";
 import { FileSystemError } from "../errors.ts";
@@ -53,7 +55,7 @@ export class VersionBytes {
   /** Undefined: where the bytes were has changed meanwhile. */
   async #tryToRead(version: ServedVersion, wanted: ByteRange): Promise<Buffer | undefined> {
     const { node } = version;
-    const asked = version.version.generation;
+    const asked = version.version;
     const own = this.#parts.setAside.of(version);
     try {
       if (own !== undefined) return await this.#readOwn(version, own, wanted);
@@ -159,10 +161,10 @@ export class VersionBytes {
 }
 
 /** A version that the bucket does not have may only have another name by now; one that is being renamed is waited for. */
-async function wasRenamed(version: ServedVersion, node: FileNode, asked: bigint): Promise<boolean> {
+async function wasRenamed(version: ServedVersion, node: FileNode, asked: ObjectInfo): Promise<boolean> {
   await movesEnded(node);
   await node.changes.run(() => Promise.resolve());
-  return version.node === node && version.version.generation !== asked;
+  return version.node === node && !isSameVersion(version.version, asked);
 }
 
 /** Whether the file's copy may hold something else than its version, now or the next moment. */

@@ -3,6 +3,7 @@
 import type { FastifyInstance } from "fastify";
 import { ApiError, invalid } from "../api-error.ts";
 import type { Clock } from "../clock.ts";
+import type { FolderRenames } from "../folder-renames.ts";
 import type { Conditions } from "./conditions.ts";
 import type { FaultRule } from "./faults.ts";
 import type { Instructions } from "./retry-tests.ts";
@@ -41,7 +42,13 @@ const retryTest = object(
   "instructions",
 );
 
-export function addAdminRoutes(app: FastifyInstance, conditions: Conditions, clock: Clock): void {
+/** What of the store itself tests may change. */
+interface Adjustable {
+  readonly clock: Clock;
+  readonly hierarchy: { readonly renames: Pick<FolderRenames, "takesMs" | "fails" | "newGenerations"> };
+}
+
+export function addAdminRoutes(app: FastifyInstance, conditions: Conditions, store: Adjustable): void {
   addRetryTests(app, conditions);
   addFaults(app, conditions);
   addRequestLog(app, conditions);
@@ -66,7 +73,15 @@ export function addAdminRoutes(app: FastifyInstance, conditions: Conditions, clo
     "/admin/clock",
     object({ aheadMs: number() }, "aheadMs"),
     (request) => {
-      clock.aheadMs = request.body.aheadMs;
+      store.clock.aheadMs = request.body.aheadMs;
+      return {};
+    },
+  );
+  app.put<{ Body: { takesMs?: number; fails?: boolean; newGenerations?: boolean } }>(
+    "/admin/folder-renames",
+    object({ takesMs: number(0), fails: { type: "boolean" }, newGenerations: { type: "boolean" } }),
+    ({ body: { takesMs = 0, fails = false, newGenerations = false } }) => {
+      Object.assign(store.hierarchy.renames, { takesMs, fails, newGenerations });
       return {};
     },
   );

@@ -8,9 +8,11 @@ import * as buckets from "./buckets.ts";
 import { deleteObject, patchObject, updateObject } from "./change.ts";
 import { composeObject } from "./compose.ts";
 import { copyObject, moveObject, rewriteObject } from "./copy.ts";
+import { deleteFolder, getFolder, insertFolder, listFolders } from "./folders.ts";
 import { getObject } from "./get.ts";
 import { insertMedia, insertMultipart, refuseInsert } from "./insert.ts";
 import { listObjects } from "./list.ts";
+import { getOperation, listOperations, renameFolder } from "./rename-folder.ts";
 import { ResumableUploads } from "./resumable.ts";
 
 type Serve = (store: Store, call: Call) => Answer | Promise<Answer>;
@@ -37,6 +39,13 @@ export class Api {
     "storage.objects.copy": copyObject,
     "storage.objects.rewrite": rewriteObject,
     "storage.objects.move": moveObject,
+    "storage.folders.insert": insertFolder,
+    "storage.folders.list": listFolders,
+    "storage.folders.get": getFolder,
+    "storage.folders.delete": deleteFolder,
+    "storage.folders.rename": renameFolder,
+    "storage.buckets.operations.list": listOperations,
+    "storage.buckets.operations.get": getOperation,
   };
 
   constructor(store: Store) {

@@ -1,9 +1,17 @@
 // Calls about buckets. Settings a client sends are kept and given back; few of them do anything here.
 
 import { ApiError, invalid } from "../api-error.ts";
-import { emptyAnswer, jsonAnswer, readJson, textMember, type Answer, type Call } from "../call.ts";
+import {
+  emptyAnswer,
+  jsonAnswer,
+  jsonObject,
+  readJson,
+  textMember,
+  type Answer,
+  type Call,
+} from "../call.ts";
 import { checkPreconditions, preconditionsOf } from "../preconditions.ts";
-import { bucketResource, storageLayout, type StoredBucket } from "../resources.ts";
+import { bucketResource, isHierarchical, storageLayout, type StoredBucket } from "../resources.ts";
 import type { Store } from "../store.ts";
 
 // Facts that only the server states, whatever a client sends back to it.
@@ -23,6 +31,12 @@ export async function insertBucket(store: Store, call: Call): Promise<Answer> {
   return jsonAnswer(bucketResource(bucket, call.baseUrl));
 }
 
+/** What makes a new bucket hierarchical. */
+export const hierarchicalSettings: StoredBucket["settings"] = {
+  hierarchicalNamespace: { enabled: true },
+  iamConfiguration: { uniformBucketLevelAccess: { enabled: true } },
+};
+
 /** Makes a bucket; 409 if there is one of that name, 400 if there can be none. */
 export function createBucket(
   store: Store,
@@ -37,9 +51,21 @@ export function createBucket(
     }
     const nowMs = store.clock.nowMs();
     const bucket = { name, metageneration: 1, createdMs: nowMs, updatedMs: nowMs, settings };
+    if (isHierarchical(bucket)) checkHierarchical(settings);
     store.buckets.put(bucket);
     return bucket;
   });
+}
+
+/** What the service refuses in a bucket with folders. */
+function checkHierarchical(settings: StoredBucket["settings"]): void {
+  const { uniformBucketLevelAccess } = jsonObject(settings["iamConfiguration"]);
+  if (jsonObject(uniformBucketLevelAccess)["enabled"] !== true)
+    throw invalid("Hierarchical namespace buckets must use uniform bucket-level access.");
+  if (jsonObject(settings["versioning"])["enabled"] === true)
+    throw invalid("Versioning is not supported for hierarchical namespace buckets.");
+  if (settings["retentionPolicy"] !== undefined)
+    throw invalid("Retention policy is not supported for hierarchical namespace buckets.");
 }
 
 export function listBuckets(store: Store, call: Call): Answer {
@@ -68,7 +94,8 @@ export function testPermissions(store: Store, call: Call): Answer {
 
 /** PATCH and PUT alike: members that are named replace the old ones, null removes them. */
 export async function changeBucket(store: Store, call: Call): Promise<Answer> {
-  const changes = settingsOf(await readJson(call.body));
+  // A bucket stays flat or hierarchical; whoever asks for a change is not told that nothing came of it.
+  const { hierarchicalNamespace: _, ...changes } = settingsOf(await readJson(call.body));
   const bucket = await store.commit(() => {
     const old = expectedBucket(store, call);
     const merged = Object.entries({ ...old.settings, ...changes }).filter(([, value]) => value !== null);
@@ -84,9 +111,10 @@ export async function changeBucket(store: Store, call: Call): Promise<Answer> {
 export async function deleteBucket(store: Store, call: Call): Promise<Answer> {
   await store.commit(() => {
     const { name } = expectedBucket(store, call);
-    if (!store.objects.isEmpty(name)) {
+    if (!store.objects.isEmpty(name) || !store.hierarchy.folders.isEmpty(name)) {
       throw new ApiError(409, "conflict", "The bucket you tried to delete is not empty.");
     }
+    store.hierarchy.forget(name);
     store.buckets.remove(name);
   });
   return emptyAnswer(204);

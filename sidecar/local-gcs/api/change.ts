@@ -32,6 +32,7 @@ async function changeObject(
   change: (old: ObjectProperties) => ObjectProperties,
 ): Promise<Answer> {
   const object = await store.commit(() => {
+    store.hierarchy.checkWritable(store.buckets.get(call.bucket), call.object);
     const current = expectedObject(store, call);
     const properties = change(current.properties);
     checkChange(current.properties, properties);

@@ -109,7 +109,7 @@ test("a failure that a client repeats does no harm", async (t) => {
 
 test("buckets are created, found and deleted", async (t) => {
   const { storage } = await session(t);
-  await storage.createBucket("made-here", { hierarchicalNamespace: { enabled: true } });
+  await storage.createBucket("made-here");
   t.deepEqual(await storage.bucket("made-here").exists(), [true]);
   t.deepEqual(
     (await storage.getBuckets())[0].map(({ name }) => name),
@@ -117,4 +117,18 @@ test("buckets are created, found and deleted", async (t) => {
   );
   await storage.bucket("made-here").delete();
   t.deepEqual(await storage.bucket("made-here").exists(), [false]);
+});
+
+test("a hierarchical bucket is made, and its folders are listed as prefixes", async (t) => {
+  const { storage } = await session(t);
+  const iamConfiguration = { uniformBucketLevelAccess: { enabled: true } };
+  const settings = { hierarchicalNamespace: { enabled: true }, iamConfiguration };
+  const [bucket] = await storage.createBucket("folders", settings);
+  t.like((await bucket.getMetadata())[0], { hierarchicalNamespace: { enabled: true } });
+  await bucket.file("a/b/x").save("x", { resumable: false });
+  await bucket.file("a/b/x").delete();
+  const shown = async (query: object): Promise<unknown> =>
+    (await bucket.getFiles({ delimiter: "/", autoPaginate: false, ...query }))[2];
+  t.deepEqual((await shown({})) as object, { kind: "storage#objects" });
+  t.like(await shown({ prefix: "a/", includeFoldersAsPrefixes: true }), { prefixes: ["a/b/"] });
 });

@@ -42,6 +42,25 @@ export interface Fault {
   readonly fraction?: number;
 }
 
+/** What kind of bucket the server offers. */
+export interface BucketKind {
+  readonly hierarchical?: boolean;
+}
+
+export interface FolderResource {
+  readonly name: string;
+  readonly createTime: string;
+  readonly metageneration: string;
+}
+
+/** How the server goes about renaming folders. */
+export interface FolderRenameManners {
+  /** How long one takes; one that takes none is over when it is answered. */
+  readonly takesMs?: number;
+  readonly fails?: boolean;
+  readonly newGenerations?: boolean;
+}
+
 /** Starts a program of this project and resolves with the value `read` finds in one of its log lines. */
 export async function startLogging<T>(
   words: readonly string[],
@@ -88,18 +107,20 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM
 export class BucketServer {
   readonly url: string;
   readonly directory: string;
+  readonly #kind: BucketKind;
   child: ChildProcess;
 
-  private constructor(url: string, directory: string, child: ChildProcess) {
+  private constructor(url: string, directory: string, kind: BucketKind, child: ChildProcess) {
     this.url = url;
     this.directory = directory;
+    this.#kind = kind;
     this.child = child;
   }
 
-  static async start(t: Cleaning): Promise<BucketServer> {
+  static async start(t: Cleaning, kind: BucketKind = {}): Promise<BucketServer> {
     const directory = await mkdtemp(path.join(os.tmpdir(), "sidemount-bucket-"));
-    const { child, found } = await spawnServer(directory, 0);
-    const server = new BucketServer(found, directory, child);
+    const { child, found } = await spawnServer(directory, kind, 0);
+    const server = new BucketServer(found, directory, kind, child);
     t.teardown(async () => {
       await end(server.child, "SIGKILL");
       await rm(directory, { recursive: true, force: true });
@@ -110,7 +131,7 @@ export class BucketServer {
   /** Kills the server without warning and starts it again on the same port and folder. */
   async restart(): Promise<void> {
     await end(this.child, "SIGKILL");
-    const { child } = await spawnServer(this.directory, Number(new URL(this.url).port));
+    const { child } = await spawnServer(this.directory, this.#kind, Number(new URL(this.url).port));
     this.child = child;
   }
 
@@ -163,6 +184,33 @@ export class BucketServer {
     }
   }
 
+  async makeFolder(name: string): Promise<void> {
+    await this.#call("POST", `/storage/v1/b/${BUCKET}/folders?recursive=true`, JSON.stringify({ name }));
+  }
+
+  async folder(name: string): Promise<FolderResource | undefined> {
+    const answer = await fetch(this.url + this.#folderPath(name));
+    if (answer.status === 404) return undefined;
+    return (await answer.json()) as FolderResource;
+  }
+
+  async removeFolder(name: string): Promise<void> {
+    await this.#call("DELETE", this.#folderPath(name));
+  }
+
+  /** Names of all folders of a hierarchical bucket. */
+  async folders(prefix = ""): Promise<string[]> {
+    const query = new URLSearchParams({ prefix });
+    const page = (await this.#call("GET", `/storage/v1/b/${BUCKET}/folders?${query.toString()}`)) as {
+      items?: FolderResource[];
+    };
+    return (page.items ?? []).map(({ name }) => name);
+  }
+
+  async folderRenames(manners: FolderRenameManners): Promise<void> {
+    await this.#call("PUT", "/admin/folder-renames", JSON.stringify(manners));
+  }
+
   /** Moves the server's clock, so that objects made before are old and trusted for long. */
   async age(aheadMs: number): Promise<void> {
     await this.#call("PUT", "/admin/clock", JSON.stringify({ aheadMs }));
@@ -194,6 +242,10 @@ export class BucketServer {
     return `/storage/v1/b/${BUCKET}/o/${encodeURIComponent(name)}`;
   }
 
+  #folderPath(name: string): string {
+    return `/storage/v1/b/${BUCKET}/folders/${encodeURIComponent(name)}`;
+  }
+
   async #call(method: string, path: string, body?: string | Buffer): Promise<unknown> {
     const headers = {
       "content-type": path.startsWith("/upload") ? "application/octet-stream" : "application/json",
@@ -208,7 +260,12 @@ export class BucketServer {
   }
 }
 
-function spawnServer(directory: string, port: number): Promise<{ child: ChildProcess; found: string }> {
+function spawnServer(
+  directory: string,
+  { hierarchical = false }: BucketKind,
+  port: number,
+): Promise<{ child: ChildProcess; found: string }> {
   const words = ["local-gcs", directory, "--port", String(port), "--bucket", BUCKET, "--admin"];
+  if (hierarchical) words.push("--hierarchical-namespace");
   return startLogging(words, ({ url }) => (typeof url === "string" ? url : undefined));
 }

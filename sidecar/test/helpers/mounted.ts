@@ -8,7 +8,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { ExecutionContext } from "ava";
 import type { Cleaning } from "./cleanups.ts";
-import { BUCKET, BucketServer, end, startLogging } from "./bucket-server.ts";
+import { BUCKET, BucketServer, end, startLogging, type BucketKind } from "./bucket-server.ts";
 
 const run = promisify(execFile);
 
@@ -35,16 +35,19 @@ export interface Channel {
 
 type Declare = (title: string, implementation: (t: ExecutionContext) => Promise<void>) => void;
 
+export type EachChannel = (
+  title: string,
+  act: (t: ExecutionContext, channel: Channel) => Promise<void>,
+) => void;
+
 /** Declares a test for each channel. */
-export function onEachChannel(
-  declare: Declare,
-): (title: string, act: (t: ExecutionContext, channel: Channel) => Promise<void>) => void {
+export function onEachChannel(declare: Declare, kind: BucketKind = {}): EachChannel {
   return (title, act) => {
     for (const { name, options } of CHANNELS) {
       const channel: Channel = {
         name,
         mounted: (t, server, more = []) => mounted(t, server, [...options, ...more]),
-        session: (t, more = []) => session(t, [...options, ...more]),
+        session: (t, more = []) => session(t, [...options, ...more], kind),
       };
       declare(`${name}: ${title}`, (t) => act(t, channel));
     }
@@ -182,8 +185,9 @@ export async function mounted(
 export async function session(
   t: Cleaning,
   options: readonly string[] = [],
+  kind: BucketKind = {},
 ): Promise<{ server: BucketServer; mount: Mount }> {
-  const server = await BucketServer.start(t);
+  const server = await BucketServer.start(t, kind);
   return { server, mount: await mounted(t, server, options) };
 }
 

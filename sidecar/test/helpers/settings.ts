@@ -2,7 +2,7 @@
 
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { mkdir } from "node:fs/promises";
-import { BucketServer } from "./bucket-server.ts";
+import { BucketServer, type BucketKind } from "./bucket-server.ts";
 import { Cleanups } from "./cleanups.ts";
 import { mounted, python, shell, SETTINGS, type Mount, type SettingName } from "./mounted.ts";
 
@@ -31,7 +31,7 @@ export interface Place {
 export type Behaviour = (sentence: string, act: (place: Place) => Promise<void>) => void;
 
 /** Declares behaviours that hold in every setting; call at the top of a test file. */
-export function behaviours(options: readonly string[] = []): Behaviour {
+export function behaviours(options: readonly string[] = [], kind: BucketKind = {}): Behaviour {
   const test = anyTest as TestFn;
   const cleanups = new Cleanups();
   const mounts = new Map<string, Mount>();
@@ -39,7 +39,7 @@ export function behaviours(options: readonly string[] = []): Behaviour {
   let folders = 0;
 
   test.before(async () => {
-    server = await BucketServer.start(cleanups);
+    server = await BucketServer.start(cleanups, kind);
     for (const setting of SETTINGS)
       mounts.set(setting.name, await mounted(cleanups, server, [...options, ...setting.options]));
   });
