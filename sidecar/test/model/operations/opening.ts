@@ -27,7 +27,7 @@ const open = operation(
     const wanted = [access, ...create, ...(plain ? [] : others)];
     const answer = await run.both(who, { call: "open", slot, path: name, flags: wanted, mode });
     if ("errno" in answer) return;
-    const writable = access !== "O_RDONLY" || wanted.includes("O_TRUNC");
+    const writable = access !== "O_RDONLY";
     const synchronous = wanted.some((flag) => flag === "O_SYNC" || flag === "O_DSYNC");
     const inode = run.inodeOf(name);
     run.noteHandle({ slot, who, writable, synchronous, folder: run.isFolder(inode), inode });
