@@ -2,11 +2,12 @@
 // first object is copied aside, the second is copied over the first, and the copy aside is moved over the second.
 //
 // No name is missing at any moment, and nothing is overwritten that is not held elsewhere. What is to be done is in
-// copies.db before the first step, so a crash in between is made good at the next start.
+// copies.db before the first step. An exchange that fails is undone, since its files go on under the names that programs
+// know; so is at the next start what a crash broke off.
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
+import type { Dated, Generation, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import type { OwedExchange } from "../copies/owed-work.ts";
 import { runInAll } from "../lib/turn.ts";
@@ -18,6 +19,8 @@ import { isDirectory, isFile, movesEnded, type Node, type ObjectNode } from "./n
 import type { Patcher } from "./patch.ts";
 import type { Place } from "./rename.ts";
 import type { Saver } from "./save.ts";
+import { keepTimesApart, type Displaced } from "./times-apart.ts";
+import type { VersionTimes } from "./version-times.ts";
 
 /** A file that is written to faster than it can be uploaded is exchanged as it was after this many uploads. */
 const SAVE_ATTEMPTS = 3;
@@ -29,17 +32,29 @@ interface Exchanged {
   readonly other: Dated<ObjectInfo>;
 }
 
+/** How far it came. */
+interface Progress {
+  /** What the first name stands for, if that was answered. */
+  first: Generation | undefined;
+}
+
 export class Exchanger {
   readonly #context: Context;
   readonly #lookup: Lookup;
   readonly #saver: Saver;
   readonly #patcher: Patcher;
 
-  constructor(context: Context, parts: { lookup: Lookup; saver: Saver; patcher: Patcher }) {
+  readonly #times: VersionTimes;
+
+  constructor(
+    context: Context,
+    parts: { lookup: Lookup; saver: Saver; patcher: Patcher; times: VersionTimes },
+  ) {
     this.#context = context;
     this.#lookup = parts.lookup;
     this.#saver = parts.saver;
     this.#patcher = parts.patcher;
+    this.#times = parts.times;
   }
 
   /** Both must be files, links or special files. ESTALE if one of them was replaced elsewhere. */
@@ -53,9 +68,9 @@ export class Exchanger {
 
   async #exchange(one: ObjectNode, other: ObjectNode): Promise<void> {
     const { tree } = this.#context;
+    for (const node of [one, other]) await this.#upload(node);
     await movesEnded(one);
     await movesEnded(other);
-    for (const node of [one, other]) await this.#upload(node);
     const turns = [one, other].sort((a, b) => a.id - b.id).map(({ changes }) => changes);
     const ends = [one, other].map(({ parent, name }) => {
       if (parent === undefined) throw new FileSystemError("ENOENT", `${name} was removed`);
@@ -68,14 +83,14 @@ export class Exchanger {
     }
   }
 
-  /** Finishes what an earlier run began. */
+  /** Undoes what an earlier run began and did not end. */
   async resume(exchanges: readonly OwedExchange[]): Promise<void> {
     for (const owed of exchanges) {
       this.#context.log.warn(
         { one: owed.one.name, other: owed.other.name },
-        "finishing an exchange of two names",
+        "undoing an exchange of two names that was broken off",
       );
-      await this.#finish(owed);
+      await this.#undo(owed);
     }
   }
 
@@ -98,31 +113,57 @@ export class Exchanger {
     };
     await owed.oweExchange(intent);
     let made: Exchanged;
+    const progress: Progress = { first: undefined };
     try {
-      made = await this.#inBucket(one.version, other.version, intent);
+      made = await this.#inBucket(one.version, other.version, intent, progress);
     } catch (error) {
       one.confirmed = other.confirmed = undefined;
-      this.#context.background.start("finish exchange", () => this.#finishStubbornly(intent));
-      if (!isBucketError(error, "precondition-failed", "not-found")) throw error;
-      throw new FileSystemError("ESTALE", "one of the two was replaced elsewhere", error);
+      const stale = isBucketError(error, "precondition-failed", "not-found");
+      const undone = stale && (await this.#undoNow(one, intent, progress));
+      if (!undone)
+        this.#context.background.start("undo exchange", () => this.#undoStubbornly(one, intent, progress));
+      throw stale ? new FileSystemError("ESTALE", "one of the two was replaced elsewhere", error) : error;
     }
     await owed.exchangeDone(intent);
+    const before = { one: timesOf(one), other: timesOf(other) };
     tree.exchange(one, other);
+    if (isFile(one)) keepTimesApart(this.#context, this.#times, one, tree.objectName(one), before.other);
+    if (isFile(other)) keepTimesApart(this.#context, this.#times, other, tree.objectName(other), before.one);
     await this.#takeOver(one, made.other);
     await this.#takeOver(other, made.one);
   }
 
-  async #inBucket(one: ObjectInfo, other: ObjectInfo, { aside }: OwedExchange): Promise<Exchanged> {
+  async #inBucket(
+    one: ObjectInfo,
+    other: ObjectInfo,
+    { aside }: OwedExchange,
+    progress: Progress,
+  ): Promise<Exchanged> {
     const { bucket } = this.#context;
-    const kept = await bucket.copy(one, aside, "absent");
-    const first = await bucket.copy(other, one.name, one.generation);
+    const { value: kept } = await bucket.copy(one, aside, "absent");
+    let first: Dated<ObjectInfo>;
     try {
-      return { one: first, other: await bucket.move(kept.value, other.name, other.generation) };
+      first = await bucket.copy(other, one.name, one.generation);
     } catch (error) {
-      // Replaced just now by somebody else: the first gets its own back, and theirs stays.
-      if (isBucketError(error, "precondition-failed"))
-        await bucket.move(kept.value, one.name, first.value.generation);
+      // It was not done, and will not be.
+      if (isBucketError(error) && !error.uncertain) await bucket.remove(kept.name, kept.generation);
       throw error;
+    }
+    progress.first = first.value.generation;
+    return { one: first, other: await this.#moveOver(kept, other) };
+  }
+
+  /** Nobody else knows of the copy aside: where it went, it was moved by us, whatever became of the answer (RULES 5). */
+  async #moveOver(kept: ObjectInfo, other: ObjectInfo): Promise<Dated<ObjectInfo>> {
+    const { bucket } = this.#context;
+    try {
+      return await bucket.move(kept, other.name, other.generation);
+    } catch (error) {
+      if (!isBucketError(error) || !error.uncertain) throw error;
+      const { value: left } = await bucket.stat(kept.name);
+      const { value, dateMs } = await bucket.stat(other.name);
+      if (left !== undefined || value === undefined || !isCopyOf(value, kept)) throw error;
+      return { value, dateMs };
     }
   }
 
@@ -138,36 +179,64 @@ export class Exchanger {
     if (node.patchOwed) await this.#patcher.owe(node);
   }
 
-  async #finishStubbornly(intent: OwedExchange): Promise<void> {
-    while (!this.#context.stopping()) {
-      try {
-        return await this.#finish(intent);
-      } catch (error) {
-        this.#context.log.warn({ one: intent.one.name, err: error }, "an exchange of two names is delayed");
-        await delay(RETRY_MS, undefined, { ref: false });
-      }
+  /** In the turn of the first. Whether it could be undone. */
+  async #undoNow(one: ObjectNode, intent: OwedExchange, progress: Progress): Promise<boolean> {
+    try {
+      const restored = await this.#undo(intent, progress.first);
+      if (
+        restored !== undefined &&
+        one.parent !== undefined &&
+        one.version?.generation === intent.one.generation
+      )
+        await this.#takeOver(one, restored);
+      return true;
+    } catch (error) {
+      this.#context.log.warn(
+        { one: intent.one.name, err: error },
+        "undoing an exchange of two names is delayed",
+      );
+      return false;
     }
   }
 
-  /** From whatever state it was left in: as if it had never begun, or to its end. */
-  async #finish(intent: OwedExchange): Promise<void> {
+  async #undoStubbornly(one: ObjectNode, intent: OwedExchange, progress: Progress): Promise<void> {
+    while (!this.#context.stopping()) {
+      if (await one.changes.run(() => this.#undoNow(one, intent, progress))) return;
+      await delay(RETRY_MS, undefined, { ref: false });
+    }
+  }
+
+  /**
+   * From whatever state it was left in: as if it had never begun, unless it came to its end all the same. Answers the
+   * first object, if it had to be put back. `first`: the generation of what was put in its place, if that is known.
+   */
+  async #undo(intent: OwedExchange, first?: Generation): Promise<Dated<ObjectInfo> | undefined> {
     const { bucket, owed, log } = this.#context;
     const { value: aside } = await bucket.stat(intent.aside);
+    let restored: Dated<ObjectInfo> | undefined;
     if (aside !== undefined) {
       const { value: one } = await bucket.stat(intent.one.name);
       const { value: other } = await bucket.stat(intent.other.name);
-      const begun = one?.generation !== intent.one.generation && isCopyOf(one, other);
-      if (!begun) await bucket.remove(aside.name, aside.generation);
-      else if (other?.generation === intent.other.generation)
-        await bucket.move(aside, intent.other.name, intent.other.generation);
+      const ours =
+        one?.generation === first || (isCopyOf(one, other) && other?.generation === intent.other.generation);
+      // Also where nothing is known to have happened: a copy that arrives late finds another generation.
+      if (one !== undefined && (ours || one.generation === intent.one.generation))
+        restored = await bucket.move(aside, one.name, one.generation);
+      else if (isCopyOf(aside, one) || isCopyOf(aside, other))
+        await bucket.remove(aside.name, aside.generation);
       else
         log.error(
-          { object: aside.name, other: intent.other.name },
+          { object: aside.name, one: intent.one.name },
           "an exchange met another writer; its bytes stay aside",
         );
     }
     await owed.exchangeDone(intent);
+    return restored;
   }
+}
+
+function timesOf({ version, modifyTimeNs }: ObjectNode): Displaced {
+  return { version, modifyTimeNs };
 }
 
 function isCopyOf(one: ObjectInfo | undefined, other: ObjectInfo | undefined): boolean {

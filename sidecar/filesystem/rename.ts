@@ -9,19 +9,12 @@ import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
 import { checkNewName } from "./names.ts";
-import {
-  isDirectory,
-  isFile,
-  movesEnded,
-  type DirectoryNode,
-  type FileNode,
-  type Node,
-  type ObjectNode,
-} from "./nodes.ts";
+import { isDirectory, isFile, movesEnded, type DirectoryNode, type Node, type ObjectNode } from "./nodes.ts";
 import type { Namespace } from "./namespace.ts";
 import { FETCH_WHOLE_BYTES } from "./sizes.ts";
 import type { Patcher } from "./patch.ts";
 import type { Resting } from "./resting.ts";
+import { keepTimesApart } from "./times-apart.ts";
 import type { VersionTimes } from "./version-times.ts";
 
 /** Another writer keeps replacing the destination: after this many tries it is trouble. */
@@ -103,7 +96,8 @@ export class FileRenamer {
       node.replaces = replaced;
     }
     if (target !== undefined) this.#displace(target);
-    if (isFile(node)) this.#keepTimesApart(node, target, tree.objectName(to.parent) + to.name);
+    if (isFile(node))
+      keepTimesApart(this.#context, this.#times, node, tree.objectName(to.parent) + to.name, target);
     to.parent.postponed.delete(to.name);
     tree.move(node, to.parent, to.name);
     tree.touch(parent);
@@ -185,25 +179,6 @@ export class FileRenamer {
     if ((target.version?.size ?? 0) > FETCH_WHOLE_BYTES) return;
     const late = delay(READERS_PATIENCE_MS, undefined, { ref: false });
     await Promise.race([target.fetcher.whole().catch(() => undefined), late]);
-  }
-
-  /** As for an overwrite: nginx must not take the file for the one whose place it has (RULES 15). */
-  #keepTimesApart(node: FileNode, target: ObjectNode | undefined, object: string): void {
-    const { version } = node;
-    if (version === undefined) return; // its upload will
-    if (target?.version?.size === version.size) {
-      if (target.version.crc32c === version.crc32c) return;
-      this.#times.note(object, version.size, target.modifyTimeNs);
-    }
-    const apart = node.timeGiven
-      ? node.modifyTimeNs
-      : this.#times.apart(object, version.size, node.modifyTimeNs);
-    this.#times.note(object, version.size, apart);
-    if (apart === node.modifyTimeNs) return;
-    node.modifyTimeNs = apart;
-    node.patchOwed = true; // owed with the rest, below
-    void this.#context.kernel().attributesChanged(node.id);
-    this.#context.witness().attributesChanged(node);
   }
 
   #displace(target: ObjectNode): void {

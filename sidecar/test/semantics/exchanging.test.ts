@@ -114,3 +114,75 @@ print(exchange("a", "b"))`,
   t.is((await server.get("b"))?.toString(), "one");
   t.deepEqual(await server.names(), ["a", "b"]);
 });
+
+behaviour(
+  "two files of one size and second are told apart by their times afterwards",
+  async ({ t, python }) => {
+    const said = await python(`${EXCHANGE}
+import time
+while True:
+    open("a", "w").write("one"); open("b", "w").write("two")
+    seconds = [int(os.stat(name).st_mtime) for name in "ab"]
+    if seconds[0] == seconds[1]: break
+print(exchange("a", "b"), all(int(os.stat(name).st_mtime) != seconds[0] for name in "ab"))
+`);
+    t.is(said, "ok True\n");
+  },
+);
+
+test("an exchange whose last answer is lost has happened, and what is open goes on under its new name", async (t) => {
+  const { server, mount } = await session(t);
+  await server.put("a", "one");
+  await server.put("b", "two");
+  await server.faults({ method: "storage.objects.move", action: "lost-answer", count: 1 });
+  const said = await python(
+    mount,
+    `${EXCHANGE}
+f = open("a", "r+"); f.write("ONE"); f.flush()
+print(exchange("a", "b"))
+f.write(" more"); f.close()`,
+  );
+  t.is(said, "ok\n");
+  t.is((await server.get("a"))?.toString(), "two");
+  t.is((await server.get("b"))?.toString(), "ONE more");
+});
+
+test("an exchange that fails is undone: what is written to an open file afterwards replaces its own bytes only", async (t) => {
+  const { server, mount } = await session(t);
+  await server.put("b", "two");
+  const said = await python(
+    mount,
+    `${EXCHANGE}
+import json, os, time, urllib.request
+def ask(method, data=None):
+    urllib.request.urlopen(urllib.request.Request("${server.url}/admin/faults", data=data, method=method, headers={} if data is None else {"content-type": "application/json"})).read()
+os.stat("b")
+f = open("a", "w"); f.write("one"); f.flush(); os.fsync(f.fileno())
+ask("POST", json.dumps([{"method": "storage.objects.move", "action": "return-503"}]).encode())
+print(exchange("a", "b"))
+ask("DELETE"); time.sleep(7)
+f.write(" and more"); f.close()`,
+  );
+  t.is(said, "EIO\n");
+  t.is((await server.get("a"))?.toString(), "one and more");
+  t.is((await server.get("b"))?.toString(), "two");
+  t.deepEqual(await server.names(), ["a", "b"]);
+});
+
+test("no bytes are lost where somebody else writes after a crash in the middle of an exchange", async (t) => {
+  const { server, mount } = await session(t);
+  await server.put("a", "one");
+  await server.put("b", "two");
+  await server.faults({ method: "storage.objects.move", action: "return-503" });
+  const broken = python(mount, `${EXCHANGE}exchange("a", "b")`).catch(() => undefined);
+  while ((await server.get("a"))?.toString() !== "two") await delay(20);
+  await mount.kill();
+  await broken;
+  await server.clearFaults();
+  await server.put("b", "theirs");
+  await mount.start();
+  const names = await server.names();
+  const bytes = await Promise.all(names.map(async (name) => (await server.get(name))?.toString()));
+  t.true(bytes.includes("one"), `${names.join(" ")}: ${bytes.join(" ")}`);
+  t.is((await server.get("b"))?.toString(), "theirs");
+});
