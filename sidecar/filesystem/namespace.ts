@@ -185,18 +185,13 @@ export class Namespace {
 
   /** A folder that exists only because objects lie below it must not vanish when we take the last one away. */
   async keepFolder(parent: DirectoryNode, leaving: Node): Promise<void> {
-    const { tree, bucket, monotonicMs } = this.#context;
+    const { tree, monotonicMs } = this.#context;
     if (parent === tree.root || (parent.placeholder !== undefined && parent.placeholder !== "absent")) return;
     for (const child of parent.children.values()) {
       const inBucket = isDirectory(child) ? child.confirmed !== undefined : child.version !== undefined;
       if (child !== leaving && inBucket && isTrusted(child.confirmed, monotonicMs())) return;
     }
-    try {
-      await this.#patcher.writePlaceholder(parent);
-    } catch (error) {
-      if (!isBucketError(error, "precondition-failed")) throw error;
-      parent.placeholder = (await bucket.stat(tree.objectName(parent))).value;
-    }
+    await this.#patcher.ensurePlaceholder(parent);
   }
 
   /** Deletes the object of this name: the version we know, or whatever has replaced it meanwhile. */

@@ -32,6 +32,8 @@ export class Patcher {
 
   /** Records that the node's attributes must reach the bucket; resolves when a crash would not lose that. */
   async owe(node: Node): Promise<void> {
+    // What a folder without an object is to be is stored with the object that it gets now.
+    if (isDirectory(node) && this.#target(node) === undefined && (await this.ensurePlaceholder(node))) return;
     node.patchOwed = true;
     this.#owing.add(node);
     const target = this.#target(node);
@@ -54,11 +56,9 @@ export class Patcher {
       this.#owing.delete(node);
       return;
     }
+    if (isDirectory(node) && this.#target(node) === undefined && (await this.ensurePlaceholder(node))) return;
     const target = this.#target(node);
-    if (target === undefined) {
-      if (isDirectory(node)) await this.writePlaceholder(node);
-      return;
-    }
+    if (target === undefined) return;
     const metadata = this.#metadata(node);
     await this.#send(node, target, metadata);
     // What changed while it was being sent is owed still, now to the version this made.
@@ -136,6 +136,22 @@ export class Patcher {
       this.#owing.delete(node);
       await owed.patchDone(target.name);
       throw error;
+    }
+  }
+
+  /**
+   * Afterwards the folder has an object. True if it was made now, with the folder's attributes; false if it was there, and
+   * only nobody had looked: a large folder is known by what is in it.
+   */
+  async ensurePlaceholder(directory: DirectoryNode): Promise<boolean> {
+    const { bucket, tree } = this.#context;
+    try {
+      await this.writePlaceholder(directory);
+      return true;
+    } catch (error) {
+      if (!isBucketError(error, "precondition-failed")) throw error;
+      directory.placeholder = (await bucket.stat(tree.objectName(directory))).value;
+      return false;
     }
   }
 
