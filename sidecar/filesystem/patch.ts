@@ -58,11 +58,10 @@ export class Patcher {
       this.#owing.delete(node);
       return;
     }
-    const target = this.#target(node);
-    if (target === undefined) {
-      if (isDirectory(node)) await this.writePlaceholder(node);
+    if (isDirectory(node) && this.#target(node) === undefined && (await this.#ensurePlaceholder(node)))
       return;
-    }
+    const target = this.#target(node);
+    if (target === undefined) return;
     const metadata = this.#metadata(node);
     await this.#send(node, target, metadata);
     // What changed while it was being sent is owed still, now to the version this made.
@@ -143,6 +142,22 @@ export class Patcher {
     }
   }
 
+  /**
+   * Afterwards the folder has an object. True if it was made now, with the folder's attributes; false if it was there, and
+   * only nobody had looked: a large folder is known by what is in it.
+   */
+  async #ensurePlaceholder(directory: DirectoryNode): Promise<boolean> {
+    const { bucket, tree } = this.#context;
+    try {
+      await this.writePlaceholder(directory);
+      return true;
+    } catch (error) {
+      if (!isBucketError(error, "precondition-failed")) throw error;
+      directory.placeholder = (await bucket.stat(tree.objectName(directory))).value;
+      return false;
+    }
+  }
+
   /** A folder exists in the bucket by its own object `name/`, with its attributes. */
   async writePlaceholder(directory: DirectoryNode): Promise<void> {
     const { bucket, tree, directoryDefaults, nextOperationId } = this.#context;
@@ -173,17 +188,12 @@ export class Patcher {
     return directory.changes.run(async () => {
       if (this.#target(directory) !== undefined || !this.#context.tree.isAttached(directory)) return false;
       try {
-        await this.writePlaceholder(directory);
-        this.#owing.delete(directory);
-        return true;
+        const made = await this.#ensurePlaceholder(directory);
+        if (made) this.#owing.delete(directory);
+        return made;
       } catch (error) {
-        if (!isBucketError(error, "precondition-failed")) {
-          this.#gather(directory, RETRY_MS); // programs see it set, though they were told that it failed
-          throw error;
-        }
-        const { value } = await this.#context.bucket.stat(this.#context.tree.objectName(directory));
-        directory.placeholder = value; // somebody else made it
-        return false;
+        this.#gather(directory, RETRY_MS); // programs see it set, though they were told that it failed
+        throw error;
       }
     });
   }

@@ -35,3 +35,22 @@ behaviour(
     t.is((await server.stat(`${top}/d/`))?.metadata?.["goog-reserved-posix-mode"], "700");
   },
 );
+
+behaviour(
+  "permissions of a folder that others made reach its object, also where the folder is larger than a look",
+  async ({ t, server, top, shell }) => {
+    await server.put(`${top}/big/`, "", { owner: "me" });
+    const names = Array.from({ length: 260 }, (_, i) => `${top}/big/${i}`);
+    await Promise.all(names.map((name) => server.put(name, "")));
+    await shell("chmod 700 big");
+    const metadata = async () => (await server.stat(`${top}/big/`))?.metadata ?? {};
+    for (
+      let waited = 0;
+      waited < 100 && (await metadata())["goog-reserved-posix-mode"] === undefined;
+      waited += 1
+    )
+      await delay(100);
+    t.like(await metadata(), { "goog-reserved-posix-mode": "700", owner: "me" });
+    t.is(await shell("ls big | wc -l; stat -c %a big"), "260\n700\n");
+  },
+);
