@@ -48,6 +48,23 @@ const testPackages = [
   },
   { name: "rsync", why: "a program that must work on the mount", present: program("/usr/bin/rsync") },
   { name: "tar", why: "a program that must work on the mount", present: program("/usr/bin/tar", "/bin/tar") },
+  { name: "zip", why: "a program that must work on the mount", present: program("/usr/bin/zip") },
+  { name: "unzip", why: "a program that must work on the mount", present: program("/usr/bin/unzip") },
+  {
+    name: "vim-tiny",
+    why: "an editor that must work on the mount",
+    present: program("/usr/bin/vim.tiny"),
+  },
+  {
+    name: "lockfile-progs",
+    why: "locks that must work on the mount",
+    present: program("/usr/bin/lockfile-create"),
+  },
+  {
+    name: "inotify-tools",
+    why: "watches folders, which must work on the mount",
+    present: program("/usr/bin/inotifywait"),
+  },
 ];
 const containerPackages = [
   {
@@ -70,12 +87,29 @@ const modelPackages = [
   { name: "python3", why: "the programs that use the mount", present: program("/usr/bin/python3") },
   testPackages[0],
 ];
-// What the public suites and the larger programs of test:suites need, beside what the tests have.
+// For the public suites, and the programs that are large or bring a service.
 const suitePackages = [
   {
     name: cargoPackage(),
     why: "builds the public file system suites pjdfstest and fsx",
     present: () => findCargo() !== undefined,
+  },
+  { name: "nano", why: "an editor that must work on the mount", present: program("/usr/bin/nano") },
+  {
+    name: "logrotate",
+    why: "a program that must work on the mount",
+    present: program("/usr/sbin/logrotate"),
+  },
+  {
+    name: "imagemagick",
+    why: "makes pictures, which must work on the mount",
+    present: program("/usr/bin/convert"),
+  },
+  { name: "ffmpeg", why: "makes films, which must work on the mount", present: program("/usr/bin/ffmpeg") },
+  {
+    name: "python3-pyftpdlib",
+    why: "an FTP server that must work on the mount",
+    present: () => pythonHas("pyftpdlib"),
   },
 ];
 const benchPackages = [
@@ -95,6 +129,7 @@ const deployPackages = [
 // What would be started at the next boot; we only want the programs.
 const servicesOf = {
   "nginx-light": ["nginx.service"],
+  logrotate: ["logrotate.timer"],
   "docker.io": ["docker.service", "docker.socket", "containerd.service"],
 };
 const packagesFor = {
@@ -103,7 +138,7 @@ const packagesFor = {
   "test:model": modelPackages,
   "test:deploy": deployPackages,
   "test:container": [...webPackages, ...testPackages, ...containerPackages],
-  "test:suites": [...testPackages, ...suitePackages],
+  "test:suites": [webPackages.find(({ name }) => name === "python3"), ...testPackages, ...suitePackages],
   bench: benchPackages,
 };
 

@@ -4,5 +4,5 @@ export default {
   files: ["sidecar/test/suites/**/*.test.ts"],
   workerThreads: false,
   concurrency: 2,
-  timeout: "5m",
+  timeout: "20m",
 };

@@ -42,3 +42,33 @@ behaviour("git clone onto the mount and from it", async (place) => {
   );
   await comesToBe(t, () => treeInBucket(place, "clone"), await treeIn(mountPath("clone")));
 });
+
+behaviour("git clone from one folder of the mount to another, by path and by file://", async (place) => {
+  const { t, path: mountPath, shell } = place;
+  await shell("mkdir repository");
+  await fillWithSamples(mountPath("repository"), place);
+  const said = await shell(`${GIT} cd repository; git init -q; git add -A; git commit -qm first
+    git checkout -qb side; echo side > side.txt; rm plain.txt; git add -A; git commit -qm side; git checkout -q main; cd ..
+    git clone -q repository by-path; git clone -q "file://$PWD/repository" by-url; git clone -q --bare "file://$PWD/repository" bare.git
+    for clone in by-path by-url; do
+      cd $clone; git fsck --strict 2>&1; git status --porcelain; test -e plain.txt
+      git checkout -q side; cat side.txt; test ! -e plain.txt; git status --porcelain; git checkout -q main; git diff --stat; cd ..
+    done; git -C bare.git fsck --strict 2>&1; git -C bare.git rev-list --count --all`);
+  t.is(said, "side\nside\n2\n");
+  for (const clone of ["by-path", "by-url", "bare.git"])
+    await comesToBe(t, () => treeInBucket(place, clone), await treeIn(mountPath(clone)));
+});
+
+behaviour("several people push to a bare repository on the mount and pull from it", async (place) => {
+  const { t, path: mountPath, shell } = place;
+  const local = await localFolder(t);
+  const said = await shell(`${GIT} git init -q --bare central.git; cd ${quoted(local)}
+    for who in ann bob; do git clone -q "${mountPath("central.git")}" $who 2> /dev/null; done
+    cd ann; echo 1 > a; git add a; git commit -qm one; git push -q origin main; cd ../bob
+    git pull -q origin main; echo 2 > b; git add b; git commit -qm two; git push -q origin main; cd ../ann
+    echo 3 > c; git add c; git commit -qm three; git push -q origin main 2> /dev/null || echo refused
+    git pull -q --rebase origin main; git push -q origin main; git repack -qad; git -C "${mountPath("central.git")}" repack -qad
+    git -C "${mountPath("central.git")}" fsck --strict 2>&1; git -C "${mountPath("central.git")}" log --format=%s main`);
+  t.is(said, "refused\nthree\ntwo\none\n");
+  await comesToBe(t, () => treeInBucket(place, "central.git"), await treeIn(mountPath("central.git")));
+});

@@ -130,3 +130,22 @@ for (const [who, before, write, after] of [
     t.deepEqual(await objects(), ["log"]);
   });
 }
+
+behaviour(
+  "df shows the mount with room for bytes and files, and stat -f names it",
+  async ({ t, mount, shell, python }) => {
+    const [, line = ""] = (await shell("df -B1 --output=target,avail,size,itotal,iavail,fstype .")).split(
+      "\n",
+    );
+    const [target, available, size, files, freeFiles, type] = line.trim().split(/\s+/);
+    t.is(target, mount.directory);
+    t.is(type, "fuse.sidemount");
+    for (const figure of [available, size]) t.true(Number(figure) > 1e12, line);
+    for (const figure of [files, freeFiles]) t.true(Number(figure) > 1e6, line);
+    t.is(await shell("stat -f -c '%T %l' ."), "fuseblk 255\n");
+    t.is(
+      await python("import shutil; print(shutil.disk_usage('.').free > 10**12, os.statvfs('.').f_namemax)"),
+      "True 255\n",
+    );
+  },
+);

@@ -1,4 +1,4 @@
-// sqlite3 with its rollback journal (journal_mode=DELETE), one mount: what is committed is in the bucket, whole.
+// sqlite3 with its rollback journal (journal_mode=DELETE) and with a write-ahead log (WAL), on one mount.
 
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -92,5 +92,63 @@ for child in range(4):
 print([os.wait()[1] for _ in range(4)])`);
   t.is(said.trim(), "[0, 0, 0, 0]");
   t.is(await inBucket(place, "notes.db"), "ok (40, 40)");
+  await comesToBe(t, objects, ["notes.db"]);
+});
+
+behaviour(
+  "WAL: one process writes while another reads, and the closed database is in the bucket, whole",
+  async (place) => {
+    const { t, python, objects } = place;
+    const said = await python(`
+import sqlite3, sys
+c = sqlite3.connect("notes.db"); print(c.execute("pragma journal_mode=wal").fetchone()[0])
+c.execute("create table notes (id integer primary key, text)"); c.commit()
+reader = os.fork()
+if reader == 0:
+    r = sqlite3.connect("notes.db", timeout=60); seen = 0
+    while seen < 200:
+        now = r.execute("select count(*) from notes").fetchone()[0]; assert now >= seen, (now, seen); seen = now
+    assert r.execute("pragma integrity_check").fetchone()[0] == "ok"; r.close(); os._exit(0)
+for i in range(200):
+    with c: c.execute("insert into notes (text) values (?)", ("x" * (i * 10),))
+print(os.waitpid(reader, 0)[1], sorted(os.listdir("."))); c.close()
+c = sqlite3.connect("notes.db")
+print(c.execute("pragma integrity_check").fetchone()[0], c.execute("select count(*), sum(length(text)) from notes").fetchone()); c.close()`);
+    t.is(said.trim(), "wal\n0 ['notes.db', 'notes.db-shm', 'notes.db-wal']\nok (200, 199000)");
+    t.is(await inBucket(place, "notes.db"), "ok (200, 199000)");
+    await comesToBe(t, objects, ["notes.db"]);
+  },
+);
+
+behaviour("WAL: two processes write in turn, and nothing of either is lost", async (place) => {
+  const { t, python, objects } = place;
+  const said = await python(`
+import sqlite3
+c = sqlite3.connect("notes.db"); c.execute("pragma journal_mode=wal"); c.execute("create table notes (id integer primary key, text)"); c.commit(); c.close()
+for child in range(2):
+    if os.fork() == 0:
+        c = sqlite3.connect("notes.db", timeout=60)
+        for i in range(100):
+            with c: c.execute("insert into notes (text) values (?)", (f"{child}",))
+        c.close(); os._exit(0)
+print([os.wait()[1] for _ in range(2)])`);
+  t.is(said.trim(), "[0, 0]");
+  t.is(await inBucket(place, "notes.db"), "ok (200, 200)");
+  await comesToBe(t, objects, ["notes.db"]);
+});
+
+behaviour("WAL: what a killed process had committed is there, what it had not is not", async (place) => {
+  const { t, python, objects } = place;
+  const said = await python(`
+import signal, sqlite3
+if os.fork() == 0:
+    c = sqlite3.connect("notes.db"); c.execute("pragma journal_mode=wal"); c.execute("create table notes (id integer primary key, text)")
+    with c: c.executemany("insert into notes (text) values (?)", [("kept",)] * 1000)
+    c.execute("update notes set text = 'never committed'"); os.kill(os.getpid(), signal.SIGKILL)
+os.wait(); assert os.path.exists("notes.db-wal")
+c = sqlite3.connect("notes.db")
+print(c.execute("pragma integrity_check").fetchone()[0], c.execute("select count(*), sum(length(text)) from notes").fetchone()); c.close()`);
+  t.is(said.trim(), "ok (1000, 4000)");
+  t.is(await inBucket(place, "notes.db"), "ok (1000, 4000)");
   await comesToBe(t, objects, ["notes.db"]);
 });

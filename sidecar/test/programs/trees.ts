@@ -98,10 +98,14 @@ export function bytes(length: number, seed = 1): Buffer {
 /** The tree in a folder, on any filesystem. */
 export async function treeIn(folder: string, attributes: Attributes = "none"): Promise<Tree> {
   const tree: Tree = {};
+  const links: string[] = [];
   for (const name of (await readdir(folder, { recursive: true })).sort()) {
+    // It goes through links to folders, too, and what is there has a place of its own.
+    if (links.some((link) => name.startsWith(`${link}/`))) continue;
     const full = path.join(folder, name);
     const status = await lstat(full, { bigint: true });
     const facts = `${(status.mode & 0o7777n).toString(8)} ${secondsOf(status.mtimeNs)}`;
+    if (status.isSymbolicLink()) links.push(name);
     if (status.isSymbolicLink()) tree[name] = `link to ${await readlink(full)}`;
     else if (status.isDirectory()) tree[name] = describe("folder", "", attributes, facts);
     else tree[name] = describe("file", contentsOf(await readFile(full)), attributes, facts);
