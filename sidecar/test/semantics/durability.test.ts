@@ -2,9 +2,10 @@
 
 import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, open, readFile, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { onEachChannel, session, SETTINGS, shell } from "../helpers/mounted.ts";
+import { onEachChannel, python, session, SETTINGS, shell } from "../helpers/mounted.ts";
 
 const eachChannel = onEachChannel(test.serial);
 
@@ -37,6 +38,32 @@ eachChannel(
     await mount.start();
     t.is(await server.get("half"), undefined);
     t.true(mount.lines.some(({ object, severity }) => object === "half" && severity === "WARNING"));
+  },
+);
+
+eachChannel(
+  "what was written while an earlier close was being answered is kept and reported after a kill, too",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    await python(mount, "open('log', 'w').close()");
+    await server.latency(3000);
+    const writer = python(
+      mount,
+      `import os, threading, time
+log = os.open("log", os.O_WRONLY); os.write(log, b"one ")
+closing = threading.Thread(target=os.close, args=[os.dup(log)]); closing.start()
+time.sleep(1.5); os.write(log, b"two "); closing.join(); time.sleep(0.3)
+open("${mount.stateDirectory}-closed", "w").close(); time.sleep(5)`,
+    ).catch(() => undefined);
+    while (!existsSync(`${mount.stateDirectory}-closed`)) await delay(20);
+    await mount.kill();
+    await server.latency(0);
+    await writer;
+    t.is((await server.get("log"))?.toString(), "one ");
+    await mount.detach();
+    await mount.start();
+    await delay(1000);
+    t.true(mount.lines.some(({ object, severity }) => object === "log" && severity === "WARNING"));
   },
 );
 
