@@ -242,7 +242,8 @@ export class Saver {
     this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
     node.copy?.settle(value, snapshot.stamp);
-    if (node.copy !== undefined) store.uploaded(node.copy, value.name);
+    // Of a file that was written to meanwhile a later run must not think that the bucket has it all.
+    if (node.copy?.changed() === false) store.uploaded(node.copy, value.name);
     node.parent?.postponed.delete(node.name);
     this.#times.note(value.name, value.size, attributes.modifyTimeNs);
     log.info(

@@ -2,6 +2,7 @@
 
 import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, chmod, mkdir, open, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { onEachChannel, python, session, SETTINGS, shell } from "../helpers/mounted.ts";
@@ -89,6 +90,32 @@ eachChannel("a file that was unlinked does not hold up the end of the mount", as
   t.true(performance.now() - begin < 20_000, "less than --drain-timeout");
   await file.close().catch(() => undefined);
 });
+
+eachChannel(
+  "what was written while an earlier close was being answered is kept and reported after a kill, too",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    await python(mount, "open('log', 'w').close()");
+    await server.latency(3000);
+    const writer = python(
+      mount,
+      `import os, threading, time
+log = os.open("log", os.O_WRONLY); os.write(log, b"one ")
+closing = threading.Thread(target=os.close, args=[os.dup(log)]); closing.start()
+time.sleep(1.5); os.write(log, b"two "); closing.join(); time.sleep(0.3)
+open("${mount.stateDirectory}-closed", "w").close(); time.sleep(5)`,
+    ).catch(() => undefined);
+    while (!existsSync(`${mount.stateDirectory}-closed`)) await delay(20);
+    await mount.kill();
+    await server.latency(0);
+    await writer;
+    t.is((await server.get("log"))?.toString(), "one ");
+    await mount.detach();
+    await mount.start();
+    await delay(1000);
+    t.true(mount.lines.some(({ object, severity }) => object === "log" && severity === "WARNING"));
+  },
+);
 
 eachChannel("times and sizes, so ETags, are the same on a fresh machine", async (t, channel) => {
   const { mount } = await channel.session(t);
