@@ -47,6 +47,8 @@ export class Run {
   readonly script: string[] = [];
   readonly beganMs = performance.now();
   calls = 0;
+  /** Something was stored through a mapping after its file was closed: it reaches the bucket a little later (RULES 1). */
+  storedAfterClose = false;
   /** Set where folders may show older times than they had (SEMANTICS, "Times of folders"). */
   folderTimesLost = false;
   /** Until then attributes that were set here may hide what somebody else does to the file (SEMANTICS, "Changes made elsewhere"). */

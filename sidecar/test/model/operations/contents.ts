@@ -102,7 +102,9 @@ const store = operation(
       sync,
       close_first: closeFirst,
     }));
-    if (handle !== undefined && closeFirst) run.dropHandle(handle);
+    if (handle === undefined || !closeFirst) return;
+    run.dropHandle(handle);
+    run.storedAfterClose = true;
   },
 );
 

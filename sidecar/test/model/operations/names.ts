@@ -45,7 +45,8 @@ const removeFolder = operation(
   },
 );
 
-const TARGETS = ["a", "b", "d", "d/a", "../a", "a/..", ".", "nowhere"];
+/** None leads out of the run's folder: what is there is not compared. */
+const TARGETS = ["a", "b", "d", "d/a", "d/../a", "a/..", ".", "nowhere"];
 const symlink = operation(
   "symlink",
   3,
