@@ -62,7 +62,7 @@ test("what cannot be renamed is refused at once", async (t) => {
 test("while it runs a rename lets read and not write, on both sides; then all of it has moved", async (t) => {
   const gcs = await session(t, { hierarchical: true, admin: true });
   await gcs.put("a/x", "hello");
-  await settings(gcs, { takesMs: 300 });
+  await settings(gcs, { takesMs: 2000 });
   const { json: begun } = await rename(gcs, "a/", "b/");
   t.like(begun, { done: false, response: undefined });
   t.is((await gcs.media("a/x")).text, "hello");
