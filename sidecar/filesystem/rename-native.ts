@@ -153,7 +153,10 @@ export class NativeRenamer {
   /** Every object that is known below the folder is the same version under another name. */
   async #carry(node: DirectoryNode, { source, destination }: Moving): Promise<void> {
     const objects = [...objectsBelow(node)];
-    this.#keepsGenerations ??= await this.#probe(objects, source, destination);
+    if (this.#keepsGenerations === undefined) {
+      this.#keepsGenerations = await this.#probe(objects, source, destination);
+      this.#context.log.info({ keepGeneration: this.#keepsGenerations }, "objects of a renamed folder");
+    }
     await this.#context.owed.folderRenamed({ source, destination }, this.#keepsGenerations !== false);
     const renamed = <T extends ObjectInfo | undefined>(version: T): T =>
       version?.name.startsWith(source) === true
