@@ -1,4 +1,5 @@
 // What was asked for on the command line: npm run test:model -- [--minutes N] [--seed S] [--path P] [--channel C]
+// [--bucket flat|hierarchical]
 
 import { parseArgs } from "node:util";
 
@@ -9,6 +10,7 @@ export interface Arguments {
   readonly seed: number;
   readonly path: string | undefined;
   readonly channel: string | undefined;
+  readonly hierarchical: boolean;
 }
 
 export function parseArguments(words: readonly string[]): Arguments {
@@ -19,6 +21,7 @@ export function parseArguments(words: readonly string[]): Arguments {
       seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
       path: { type: "string" },
       channel: { type: "string" },
+      bucket: { type: "string", default: "flat" },
     },
   });
   const minutes = Number(values.minutes);
@@ -26,5 +29,8 @@ export function parseArguments(words: readonly string[]): Arguments {
   if (!(minutes > 0)) throw new Error(`--minutes ${values.minutes}: a number of minutes is expected`);
   if (!Number.isSafeInteger(seed) || seed < 0)
     throw new Error(`--seed ${values.seed}: a whole number is expected`);
-  return { minutes, seed, path: values.path, channel: values.channel };
+  const hierarchical = values.bucket === "hierarchical";
+  if (!hierarchical && values.bucket !== "flat")
+    throw new Error(`--bucket ${values.bucket}: flat or hierarchical is expected`);
+  return { minutes, seed, path: values.path, channel: values.channel, hierarchical };
 }

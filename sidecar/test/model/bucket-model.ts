@@ -1,5 +1,6 @@
 // What the bucket must hold, worked out from the plain folder: one object for each file, with its bytes; `name/` for
-// each folder; an object for each link and FIFO. Nothing else.
+// each folder; an object for each link and FIFO. Nothing else. A hierarchical bucket has a folder for each folder, in
+// which there may be an object `name/`.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
@@ -45,11 +46,14 @@ async function faultNow(run: Run): Promise<string | undefined> {
   const prefix = `${run.top}/`;
   const names = new Set(await run.world.server.names(prefix));
   names.delete(prefix);
+  const folders = run.world.hierarchical ? new Set(await run.world.server.folders(prefix)) : undefined;
+  folders?.delete(prefix);
   for (const found of run.everything()) {
     const open = run.isOpen(found.status.ino);
     const folder = found.status.isDirectory();
     const object = `${prefix}${found.path}${folder ? "/" : ""}`;
-    const there = names.delete(object);
+    const hasObject = names.delete(object);
+    const there = folder && folders !== undefined ? folders.delete(object) : hasObject;
     if (open) continue;
     if (!there) {
       if (folder && run.implied.has(found.status.ino)) continue;
@@ -59,6 +63,7 @@ async function faultNow(run: Run): Promise<string | undefined> {
     if (fault !== undefined) return fault;
   }
   // Of a file that is open and has no name any more, the object may stay until it is closed.
-  if (run.handles.length > 0 || names.size === 0) return undefined;
-  return `nobody made ${[...names].join(", ")}`;
+  const left = [...names, ...(folders ?? [])];
+  if (run.handles.length > 0 || left.length === 0) return undefined;
+  return `nobody made ${left.join(", ")}`;
 }

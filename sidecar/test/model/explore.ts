@@ -20,6 +20,8 @@ export interface Exploration {
   readonly path: string | undefined;
   /** By which batches are mounted in turn. */
   readonly settings: readonly Settings[];
+  /** Which kind of bucket is mounted. */
+  readonly hierarchical: boolean;
   readonly say: (text: string) => void;
 }
 
@@ -112,7 +114,7 @@ export class Explorer {
   }
 
   async #worldFor(settings: Settings): Promise<World> {
-    this.#world ??= await World.make(settings);
+    this.#world ??= await World.make(settings, this.#options.hierarchical);
     if (!isSame(this.#world.settings, settings)) await this.#world.remount(settings);
     return this.#world;
   }
@@ -138,7 +140,9 @@ export class Explorer {
       ...(first.difference === last.difference
         ? []
         : ["At first it was:", ...first.script, first.difference]),
-      `To see it again: npm run test:model -- --seed ${seed} --path ${path} --channel ${last.settings.channel}`,
+      `To see it again: npm run test:model -- --seed ${seed} --path ${path} --channel ${last.settings.channel}${
+        this.#options.hierarchical ? " --bucket hierarchical" : ""
+      }`,
     ].join("\n");
   }
 }

@@ -3,7 +3,7 @@ import { parseArguments } from "./arguments.ts";
 import { Explorer } from "./explore.ts";
 import type { Settings } from "./world.ts";
 
-const { minutes, seed, path, channel } = parseArguments(process.argv.slice(2));
+const { minutes, seed, path, channel, hierarchical } = parseArguments(process.argv.slice(2));
 const MINUTE_MS = 60_000;
 /** For making a failure shorter, and for the end. */
 const SPARE_MINUTES = 8;
@@ -36,7 +36,7 @@ for (const { name, settings, share } of CHANNELS) {
       // At once, so that it is known also of a run that is broken off.
       process.stdout.write(`${name}: seed ${seed}, ${time.toFixed(1)} minutes\n`);
       const say = (text: string): void => t.log(text);
-      const explorer = new Explorer({ seed, minutes: time, path, settings, say });
+      const explorer = new Explorer({ seed, minutes: time, path, settings, hierarchical, say });
       const { runs, calls, failure } = await explorer.explore();
       t.log(`${runs} sequences, ${calls} calls, in ${time.toFixed(1)} minutes, from seed ${seed} on`);
       if (failure !== undefined) t.fail(failure);

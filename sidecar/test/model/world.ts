@@ -41,18 +41,21 @@ export class World {
   readonly plain: string;
   readonly onMount: Record<Who, Client>;
   readonly onPlain: Record<Who, Client>;
+  /** Whether the bucket has folders of its own. */
+  readonly hierarchical: boolean;
   readonly #cleanups: Cleanups;
   #settings: Settings;
   #folders = 0;
 
   private constructor(
-    parts: { server: BucketServer; mount: Mount; plain: string },
+    parts: { server: BucketServer; mount: Mount; plain: string; hierarchical: boolean },
     settings: Settings,
     cleanups: Cleanups,
   ) {
     this.server = parts.server;
     this.mount = parts.mount;
     this.plain = parts.plain;
+    this.hierarchical = parts.hierarchical;
     this.#settings = settings;
     this.#cleanups = cleanups;
     const other = settings.channel === "device" ? OTHER_USER : undefined;
@@ -61,9 +64,9 @@ export class World {
     cleanups.teardown(() => this.killClients());
   }
 
-  static async make(settings: Settings): Promise<World> {
+  static async make(settings: Settings, hierarchical: boolean): Promise<World> {
     const cleanups = new Cleanups();
-    const server = await BucketServer.start(cleanups);
+    const server = await BucketServer.start(cleanups, { hierarchical });
     const mount = await mounted(cleanups, server, []).catch(async (error: unknown) => {
       await cleanups.run();
       throw error;
@@ -71,7 +74,7 @@ export class World {
     const plain = await mkdtemp(path.join(os.tmpdir(), "sidemount-plain-"));
     await chmod(plain, 0o755);
     cleanups.teardown(() => rm(plain, { recursive: true, force: true }));
-    const world = new World({ server, mount, plain }, settings, cleanups);
+    const world = new World({ server, mount, plain, hierarchical }, settings, cleanups);
     await world.remount(settings);
     return world;
   }

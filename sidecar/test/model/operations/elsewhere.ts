@@ -81,7 +81,7 @@ function makeFoldersOf(run: Run, name: string): void {
     if (lstatSync(folder, { throwIfNoEntry: false }) !== undefined) continue;
     mkdirSync(folder);
     chmodSync(folder, 0o777);
-    run.implied.add(statSync(folder, { bigint: true }).ino);
+    if (!run.world.hierarchical) run.implied.add(statSync(folder, { bigint: true }).ino);
   }
 }
 
@@ -102,6 +102,7 @@ const remove = operation("delete elsewhere", 3, index, async (run, number) => {
 
 /** A folder without an object of its own is gone with the last thing in it. */
 async function dropVanished(run: Run, folder: string): Promise<void> {
+  if (run.world.hierarchical) return;
   for (let each = folder; each !== "."; each = path.dirname(each)) {
     if ((await run.world.server.names(`${run.top}/${each}/`)).length > 0) return;
     const { ino } = statSync(path.join(run.plain, each), { bigint: true });
