@@ -158,6 +158,11 @@ const terraform = spawnSync("terraform", ["version"]).status === 0;
       "storage.objects.delete",
       "storage.objects.update",
       "storage.objects.move",
+      "storage.folders.create",
+      "storage.folders.get",
+      "storage.folders.list",
+      "storage.folders.delete",
+      "storage.folders.rename",
     ]);
   },
 );

@@ -13,7 +13,7 @@ gcloud storage buckets describe gs://acme-photos-sidemount --project=acme-photos
 gcloud iam service-accounts describe sidemount@acme-photos.iam.gserviceaccount.com --project=acme-photos --quiet >/dev/null 2>&1 ||
   gcloud iam service-accounts create sidemount '--display-name=VM sidemount: sidemount and its app' --project=acme-photos --quiet
 gcloud iam roles describe sidemount --project=acme-photos --quiet >/dev/null 2>&1 ||
-  gcloud iam roles create sidemount --title=sidemount '--description=What sidemount asks of the bucket it mounts' --permissions=storage.objects.list,storage.objects.get,storage.objects.create,storage.objects.delete,storage.objects.update,storage.objects.move --stage=GA --project=acme-photos --quiet
+  gcloud iam roles create sidemount --title=sidemount '--description=What sidemount asks of the bucket it mounts' --permissions=storage.objects.list,storage.objects.get,storage.objects.create,storage.objects.delete,storage.objects.update,storage.objects.move,storage.folders.create,storage.folders.get,storage.folders.list,storage.folders.delete,storage.folders.rename --stage=GA --project=acme-photos --quiet
 gcloud storage buckets add-iam-policy-binding gs://acme-photos-sidemount --member=serviceAccount:sidemount@acme-photos.iam.gserviceaccount.com --role=projects/acme-photos/roles/sidemount --project=acme-photos --quiet
 gcloud artifacts repositories add-iam-policy-binding sidemount --location=us-east1 --member=serviceAccount:sidemount@acme-photos.iam.gserviceaccount.com --role=roles/artifactregistry.reader --project=acme-photos --quiet
 gcloud projects add-iam-policy-binding acme-photos --member=serviceAccount:sidemount@acme-photos.iam.gserviceaccount.com --role=roles/logging.logWriter --condition=None --project=acme-photos --quiet

@@ -19,7 +19,10 @@ export async function startGate(
 ): Promise<Gate> {
   const needed = new Set<string>();
   const refused: string[] = [];
-  const exists = async (name: string): Promise<boolean> => (await server.stat(name)) !== undefined;
+  const exists: Exists = {
+    object: async (name) => (await server.stat(name)) !== undefined,
+    folder: async (name) => (await server.folder(name)) !== undefined,
+  };
   const judge = async (seen: Seen): Promise<Refusal | undefined> => {
     for (const permission of await permissionsFor(seen, exists)) {
       needed.add(permission);
@@ -34,7 +37,7 @@ export async function startGate(
   return { url: `http://127.0.0.1:${port}`, needed, refused };
 }
 
-type Exists = (name: string) => Promise<boolean>;
+type Exists = Readonly<Record<"object" | "folder", (name: string) => Promise<boolean>>>;
 
 async function permissionsFor({ method, url }: Seen, exists: Exists): Promise<string[]> {
   const { pathname, searchParams } = new URL(url, "http://gate");
@@ -50,6 +53,8 @@ async function permissionsFor({ method, url }: Seen, exists: Exists): Promise<st
     return replaces ? ["storage.objects.create", "storage.objects.delete"] : ["storage.objects.create"];
   }
   if (collection === "storageLayout") return ["storage.objects.list"];
+  if (collection === "operations") return []; // whoever began it may ask
+  if (collection === "folders") return folderPermissions(method, name, action, exists);
   if (collection !== "o") throw new Error(`the gate does not know ${method} ${url}`);
   if (encoded === "") return ["storage.objects.list"];
   if (action === "compose") return ["storage.objects.get", ...(await writing(name, exists))];
@@ -58,12 +63,28 @@ async function permissionsFor({ method, url }: Seen, exists: Exists): Promise<st
   if (method === "PATCH") return ["storage.objects.get", "storage.objects.update"];
   if (method === "DELETE") return ["storage.objects.delete"];
   // Whether there is no such object is told only to those who may list.
-  return (await exists(name)) ? ["storage.objects.get"] : ["storage.objects.get", "storage.objects.list"];
+  return (await exists.object(name))
+    ? ["storage.objects.get"]
+    : ["storage.objects.get", "storage.objects.list"];
+}
+
+async function folderPermissions(
+  method: string,
+  name: string,
+  action: string,
+  exists: Exists,
+): Promise<string[]> {
+  if (action === "renameTo") return ["storage.folders.rename", "storage.folders.create"];
+  if (method === "POST") return ["storage.folders.create"];
+  if (method === "DELETE") return ["storage.folders.delete"];
+  return (await exists.folder(name))
+    ? ["storage.folders.get"]
+    : ["storage.folders.get", "storage.folders.list"];
 }
 
 // Whoever replaces an object must be allowed to delete it.
 async function writing(name: string, exists: Exists): Promise<string[]> {
-  return (await exists(name))
+  return (await exists.object(name))
     ? ["storage.objects.create", "storage.objects.delete"]
     : ["storage.objects.create"];
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 
 import test, { type ExecutionContext } from "ava";
 
-import { BUCKET, BucketServer } from "../helpers/bucket-server.ts";
+import { BUCKET, BucketServer, type BucketKind } from "../helpers/bucket-server.ts";
 import { mounted, shell, type Mount } from "../helpers/mounted.ts";
 import { startGate, type Gate } from "../helpers/permissions.ts";
 
@@ -19,8 +19,9 @@ const long = (permission: string): string => `storage.objects.${permission}`;
 async function behindGate(
   t: ExecutionContext,
   granted: readonly string[],
+  kind: BucketKind = {},
 ): Promise<{ server: BucketServer; gate: Gate; mount: () => Promise<Mount> }> {
-  const server = await BucketServer.start(t);
+  const server = await BucketServer.start(t, kind);
   const gate = await startGate(t, server, granted);
   return { server, gate, mount: () => mounted(t, server, ["--endpoint", gate.url]) };
 }
@@ -38,17 +39,30 @@ const everyday = `
   cat pictures/one.txt
 `;
 
-test.serial("the listed permissions are enough for everything, and none of them is too many", async (t) => {
-  const { gate, server, mount } = await behindGate(t, list);
-  const folder = await mount();
-  t.is(await shell(folder, everyday), "new\n");
-  await shell(folder, "touch -d 2020-01-01 pictures/one.txt; chmod 600 pictures/one.txt");
-  t.is(await folder.stop(), 0);
-  t.deepEqual(gate.refused, []);
-  t.deepEqual([...gate.needed].sort(), [...list].sort());
-  t.deepEqual(await server.names(), ["pictures/", "pictures/one.txt"]);
-  t.truthy((await server.stat("pictures/one.txt"))?.metadata, "times and modes are there too");
-});
+test.serial(
+  "the listed permissions are enough for everything on either kind of bucket, and none is too many",
+  async (t) => {
+    const needed = new Set<string>();
+    for (const hierarchical of [false, true]) {
+      const { gate, server, mount } = await behindGate(t, list, { hierarchical });
+      const folder = await mount();
+      t.is(await shell(folder, everyday), "new\n");
+      await shell(folder, "touch -d 2020-01-01 pictures/one.txt; chmod 600 pictures/one.txt");
+      if (hierarchical) {
+        await shell(folder, "mkdir gone; sleep 0.2");
+        await server.remove("gone/").catch(() => undefined);
+        await server.removeFolder("gone/");
+        await shell(folder, "! stat gone 2>/dev/null"); // that it is gone is seen by one who may list
+      }
+      t.is(await folder.stop(), 0);
+      t.deepEqual(gate.refused, []);
+      for (const permission of gate.needed) needed.add(permission);
+      t.deepEqual(await server.names(), ["pictures/", "pictures/one.txt"]);
+      t.truthy((await server.stat("pictures/one.txt"))?.metadata, "times and modes are there too");
+    }
+    t.deepEqual([...needed].sort(), [...list].sort());
+  },
+);
 
 test.serial("get, list, create and delete are enough to keep files; renames are copies then", async (t) => {
   const { gate, server, mount } = await behindGate(t, ["get", "list", "create", "delete"].map(long));
