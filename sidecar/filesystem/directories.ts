@@ -128,6 +128,7 @@ export class OpenDirectories {
         first = undefined;
         return entries;
       }
+      this.#context.tree.trim();
       return holdingNames(directory, async () => {
         const names = await long.next();
         const nodes = names

@@ -50,6 +50,11 @@ export class NodeTable {
     this.#nodes.set(node.id, node);
   }
 
+  /** Forgets what is too much. To be called between the pages of a long listing: what a page brings is held meanwhile. */
+  trim(): void {
+    if (this.#nodes.size > NODES_MAX) this.#evict();
+  }
+
   /** Gives back references of a kernel. */
   forget(inode: InodeId, count: number): void {
     const node = this.#nodes.get(inode);

@@ -277,6 +277,11 @@ export class Tree {
     node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, this.#options.monotonicMs());
   }
 
+  /** Forgets what is more than should be remembered and nobody uses. */
+  trim(): void {
+    this.#nodes.trim();
+  }
+
   /** Gives back kernel references. */
   forget(inode: InodeId, count: number): void {
     this.#nodes.forget(inode, count);
