@@ -5,6 +5,8 @@ interface Operation {
   readonly weight: number;
   /** It gives the file another length, or another descriptor: fsx cannot do it to a part of a file. */
   readonly wholeFileOnly?: boolean;
+  /** The addon for libfuse 2 does not pass it on. */
+  readonly deviceOnly?: boolean;
 }
 
 /** By the names that fsx's configuration has for them. What is not here is never done. */
@@ -17,12 +19,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   sendfile: { weight: 10 },
   posix_fadvise: { weight: 5 },
   copy_file_range: { weight: 5 },
+  punch_hole: { weight: 5, deviceOnly: true },
   fsync: { weight: 0.2 },
   fdatasync: { weight: 0.2 },
   truncate: { weight: 10, wholeFileOnly: true },
   posix_fallocate: { weight: 5, wholeFileOnly: true },
   close_open: { weight: 0.3, wholeFileOnly: true },
 };
+
+/** What cannot be done to a file on the native channel. */
+export const NOT_NATIVE = Object.keys(OPERATIONS).filter((name) => OPERATIONS[name]?.deviceOnly === true);
 
 /** How large a file, and how it is treated. */
 export interface Shape {

@@ -28,9 +28,10 @@ export async function runFsx(file: string, { shape, operations, seed }: Run, scr
   await writeFile(configuration, configurationOf(shape));
   const words = ["-f", configuration, "-N", String(operations), "-S", String(seed), "-P", folder, file];
   await run(path.join(SUITE_PROGRAMS, "fsx"), words, { maxBuffer: 64 << 20 }).catch(
-    (error: { stdout?: string; stderr?: string }) => {
+    (error: { stdout?: string; stderr?: string; code?: number; signal?: string }) => {
       const said = `${error.stdout ?? ""}${error.stderr ?? ""}`.trimEnd().split("\n");
-      throw new Error(`fsx -S ${seed} on ${file}:\n${said.slice(-60).join("\n")}`, { cause: error });
+      const end = `ended with ${error.signal ?? error.code ?? "an error"}`;
+      throw new Error(`fsx -S ${seed} on ${file} ${end}:\n${said.slice(-60).join("\n")}`, { cause: error });
     },
   );
 }

@@ -3,8 +3,9 @@
 As fsx does, but in a file that has a content already, so that what is read was often never written here: of a file
 too large to be fetched whole, those parts are in the bucket only.
 
-usage: wander.py FILE EXPECTED SEED OPERATIONS LEAST
+usage: wander.py FILE EXPECTED SEED OPERATIONS LEAST [ACT …]
 EXPECTED holds what FILE holds, and at the end what it has to hold then. FILE never gets shorter than LEAST bytes.
+The acts that are named are left out.
 """
 
 import ctypes
@@ -15,16 +16,22 @@ import sys
 
 PAGE = mmap.PAGESIZE
 LONGEST = 300_000  # bytes of one operation
+KEEP_SIZE, PUNCH_HOLE = 1, 2  # linux/falloc.h
 
 
-def main(name, expected_name, seed, operations, least):
+# How often each is done, compared with the others.
+ACTS = {"read": 6, "map": 3, "write": 3, "store": 3, "truncate": 1, "copy_file_range": 1, "punch_hole": 1}
+
+
+def main(name, expected_name, seed, operations, least, left_out):
+    acts = {act: weight for act, weight in ACTS.items() if act not in left_out}
     chance = random.Random(seed)
     with open(expected_name, "rb") as expected_file:
         expected = bytearray(expected_file.read())
     most = len(expected) + 3_000_000
     descriptor = os.open(name, os.O_RDWR)
     for number in range(operations):
-        act = chance.choices(("read", "map", "write", "store", "truncate"), (6, 3, 3, 3, 1))[0]
+        act = chance.choices(list(acts), acts.values())[0]
         start = chance.randrange(len(expected))
         end = min(len(expected), start + chance.randrange(1, LONGEST))
         if act == "read":
@@ -42,6 +49,21 @@ def main(name, expected_name, seed, operations, least):
             with mapped(descriptor, start, end) as view:
                 view[:] = data
             expected[start:end] = data
+        elif act == "copy_file_range":
+            target = chance.randrange(len(expected))
+            length = min(end - start, abs(target - start))  # within one file they must not overlap
+            copied = 0
+            while copied < length:
+                step = os.copy_file_range(
+                    descriptor, descriptor, length - copied, start + copied, target + copied
+                )
+                assert step > 0, f"{number} {act} {start} -> {target}: ended after {copied} of {length}"
+                copied += step
+            expected[target : target + length] = expected[start : start + length]
+        elif act == "punch_hole":
+            punched = libc.fallocate(descriptor, KEEP_SIZE | PUNCH_HOLE, start, end - start)
+            assert punched == 0, os.strerror(ctypes.get_errno())
+            expected[start:end] = bytes(end - start)
         else:
             length = chance.randrange(least, most)
             os.ftruncate(descriptor, length)
@@ -77,6 +99,7 @@ class mapped:
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 
@@ -87,4 +110,4 @@ def check(act, number, found, expected, start, end):
     sys.exit(f"{number} {act} {start}..{end}: {len(found)} bytes, wrong from {start + wrong}")
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]), sys.argv[6:])
