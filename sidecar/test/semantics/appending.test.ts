@@ -138,7 +138,6 @@ behaviour(
   async ({ t, server, top, python }) => {
     await server.put(`${top}/log`, Buffer.alloc(2 * MIB, "x"));
     await python("os.stat('log')");
-    await server.forgetRequests();
     await python(`
 import threading
 def write():

@@ -54,7 +54,6 @@ behaviour(
     const big = Buffer.alloc(80 << 20, "0123456789abcdef");
     big.write("here it is", 60 << 20);
     await server.put(`${top}/big`, big);
-    await server.forgetRequests();
     const seen = await python(`
 a = open("big","rb"); b = open("b","wb"); print(os.copy_file_range(a.fileno(), b.fileno(), 10, 60 << 20, 0)); b.close()`);
     t.is(seen, "10\n");

@@ -219,7 +219,6 @@ f = open("x","w"); f.write("first"); f.flush(); os.rename("x","y"); f.write(" se
 behaviour(
   "a file renamed before its first close is inserted once, under the final name",
   async ({ t, server, top, python, objects }) => {
-    await server.forgetRequests();
     await python(`f = open("t.tmp","w"); f.write("x"); os.rename("t.tmp","t"); f.close()`);
     t.deepEqual(await objects(), ["t"]);
     const writes = (await server.requests()).filter(({ object }) => object?.startsWith(`${top}/t`));
