@@ -7,21 +7,27 @@ import { performance } from "node:perf_hooks";
 import { openBucket } from "./bucket/client.ts";
 import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
+import { prepareDatabaseThread } from "./copies/database.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
 import { CopyStore } from "./copies/store.ts";
+import { HANDOVER_VERSION } from "./handover/database.ts";
+import { Handover } from "./handover/handover.ts";
+import { encodeNode } from "./filesystem/handover/node-record.ts";
+import type { Restored } from "./filesystem/handover/restore.ts";
 import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
 import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
+import type { DeviceHandover } from "./fuse/device/handover.ts";
 import { serveNative } from "./fuse/native/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
 import { whyNoDevice } from "./supervisor/channel-choice.ts";
-import { DEVICE_DESCRIPTOR, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { DEVICE_DESCRIPTOR, HEARTBEAT_MS, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
 import { MountRefused } from "./supervisor/mount-refused.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
 import { mountHere } from "./supervisor/single-process.ts";
-import { superviseMount } from "./supervisor/supervise.ts";
-import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
+import { superviseMount, type SupervisedMount } from "./supervisor/supervise.ts";
+import { connectToSupervisor, type StartMessage, type SupervisorLink } from "./supervisor/worker-link.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 
 /** Metadata calls give up earlier than data: somebody waits in `ls`, and there is less to lose. */
@@ -35,12 +41,18 @@ const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS];
 
 export interface Assembled {
   readonly fileSystem: MountedFileSystem;
+  /** What the channel of the app's mount keeps for a later worker. */
+  readonly handover: DeviceHandover;
   /** Sends what is owed and closes everything. */
   close(): Promise<void>;
 }
 
 /** Checks bucket and state folder, then builds the filesystem over them. Rejects with the reason if either will not do. */
-export async function assemble(options: MountOptions, log: Log): Promise<Assembled> {
+export async function assemble(
+  options: MountOptions,
+  log: Log,
+  { path, again }: { path?: string; again: boolean } = { again: false },
+): Promise<Assembled> {
   const bucket = openBucket({
     bucket: options.bucket,
     endpoint: options.endpoint,
@@ -49,14 +61,17 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     soleWriter: options.soleWriter,
     log,
   });
-  const { hierarchicalNamespace } = await bucket.check();
+  // An earlier worker of this mount has asked, and programs wait.
+  const earlier = again ? new Handover(path, encodeNode) : undefined;
+  const layout = earlier === undefined ? await bucket.check() : undefined;
   const { endpoint, bucket: bucketName, prefix } = options;
   const state = await StateFolder.open(options.stateDirectory, { endpoint, bucket: bucketName, prefix });
+  const handover = earlier ?? new Handover(path, encodeNode);
+  const hierarchical = handover.agreed("hierarchical", () => layout?.hierarchicalNamespace === true);
   const background = new Background((name, error) =>
     log.error({ work: name, err: error }, "background work failed"),
   );
   const store = new CopyStore(state, { cacheSizeBytes: options.cacheSizeBytes, background, log });
-  await store.takeOver();
   const { uid, gid } = options;
   const fileSystem = new MountedFileSystem({
     bucket,
@@ -65,7 +80,7 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     background,
     log,
     prefix,
-    hierarchical: hierarchicalNamespace,
+    hierarchical,
     trust: { freshnessMs: options.freshnessMs, soleWriter: options.soleWriter },
     fileDefaults: { uid, gid, mode: options.fileMode },
     directoryDefaults: { uid, gid, mode: options.directoryMode },
@@ -73,22 +88,34 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     lockNames: options.lockNames.map(globPattern),
     extendedAttributes: options.extendedAttributes,
     hostName: os.hostname(),
-    mountId: randomUUID(),
+    mountId: handover.agreed("mount-id", randomUUID),
+    journal: handover.journal,
     monotonicMs: () => performance.now(),
     wallNs,
   });
+  const restored = handover.database && fileSystem.takeOver(handover.database);
+  await store.takeOver();
   if (!options.readOnly) await fileSystem.resumeOwed();
   return {
     fileSystem,
+    handover: { ...handover.ofApp(), ...(restored && backingsOf(restored)) },
     close: async () => {
       try {
         await fileSystem.shutdown();
       } finally {
+        handover.close();
         await state.close();
         await bucket.close();
       }
     },
   };
+}
+
+function backingsOf({
+  backings,
+  closedBackings,
+}: Restored): Pick<DeviceHandover, "backings" | "closedBackings"> {
+  return { backings, closedBackings };
 }
 
 /** Program and arguments of a worker. */
@@ -104,8 +131,9 @@ function wallNs(): bigint {
 
 /** Mounts and serves until told to stop; answers with the exit code. Rejects when the mount cannot be made. */
 export async function runMount(options: MountOptions, log: Log, hooks: MountHooks = {}): Promise<number> {
-  const onReady = (servedHere: boolean) => () => hooks.onReady?.({ servedHere });
-  const mount =
+  const onReady = (servedHere: boolean) => () =>
+    hooks.onReady?.({ servedHere, upgrade: () => mount.upgrade() });
+  const mount: SupervisedMount =
     chooseChannel(options, log) === "device"
       ? superviseMount({
           mountOptions: options,
@@ -174,36 +202,44 @@ class Worker {
   #channels: DeviceChannel[] = [];
 
   constructor() {
+    process.title = "sidemount standby";
+    prepareDatabaseThread();
     const handle = (name: string, work: () => Promise<void>): void => {
       work().catch((error: unknown) => this.#fail(name, error));
     };
-    this.#link = connectToSupervisor({
-      onStart: (options) => handle("start", () => this.#start(options)),
-      onMounted: () => handle("serve", () => this.#serve()),
-      onStop: (hurry) => handle("stop", () => this.#stop(hurry ? 0 : (this.#options?.drainTimeoutMs ?? 0))),
-      onUnmounted: () => handle("end", () => this.#end()),
-      onOrphaned: () => handle("end alone", () => this.#endAlone()),
-    });
+    this.#link = connectToSupervisor(
+      {
+        onStart: (start) => handle("start", () => this.#start(start)),
+        onMounted: () => handle("serve", () => this.#serve()),
+        onStop: (hurry) => handle("stop", () => this.#stop(hurry ? 0 : (this.#options?.drainTimeoutMs ?? 0))),
+        onUnmounted: () => handle("end", () => this.#end()),
+        onOrphaned: () => handle("end alone", () => this.#endAlone()),
+      },
+      HANDOVER_VERSION,
+    );
   }
 
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
 
-  async #start(options: MountOptions): Promise<void> {
+  async #start({ options, handover, again }: StartMessage): Promise<void> {
+    process.title = "sidemount worker";
     this.#options = options;
     this.#log = createLog(options.logLevel, options.logDescriptor ?? 1);
-    this.#assembled = await assemble(options, this.#log);
+    this.#assembled = await assemble(options, this.#log, { path: handover, again });
+    if (again) return this.#serve();
     this.#link.ready();
   }
 
   async #serve(): Promise<void> {
     const { passthrough, stateDirectory, serveDirectory } = this.#options as MountOptions;
-    const { fileSystem } = this.#assembled as Assembled;
+    const { fileSystem, handover } = this.#assembled as Assembled;
     if (serveDirectory !== undefined) {
       const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
       const log = this.#log.child({ mount: "serve" });
-      const serving = serveDevice({ ...readers, passthrough: "off", log });
+      const kept = { journal: handover.journal, face: "serve" } as const;
+      const serving = serveDevice({ ...readers, passthrough: "off", handover: kept, log });
       this.#channels.push(serving);
       void serving.done.then(() => fileSystem.endServing()); // also when somebody else unmounts it
     }
@@ -212,11 +248,13 @@ class Worker {
       fileSystem,
       passthrough,
       backingFolder: stateDirectory,
+      handover,
       log: this.#log,
     });
     this.#channels.unshift(channel);
     await Promise.all(this.#channels.map(({ started }) => started));
     this.#link.serving(await channel.started);
+    setInterval(() => this.#link.alive(channel.answered()), HEARTBEAT_MS).unref();
   }
 
   /** Refuses new writers, lets the others finish, sends what is owed. */

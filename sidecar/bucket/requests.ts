@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 
+import { failPoint } from "../lib/fail-point.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Dated } from "./bucket.ts";
 import { Budget, type Clock } from "./budget.ts";
@@ -85,7 +86,9 @@ export class Requests {
 
   /** Sends `call` once and resolves with the start of an answer that is 2xx or in `accept`. */
   async openOnce(call: Call, limitMs: number, accept: readonly number[] = []): Promise<Reply> {
+    failPoint(`before-${call.operation}`);
     const reply = await this.#transport.send(call, limitMs);
+    failPoint(`after-${call.operation}`);
     if ((reply.status >= 200 && reply.status < 300) || accept.includes(reply.status)) return reply;
     const body = await reply.text();
     throw serviceError(call.about, { status: reply.status, retryAfter: reply.header("retry-after"), body });

@@ -28,6 +28,8 @@ export interface Doors {
   runWorker(): Promise<void>;
   startLocalGcs(options: LocalServerOptions): Promise<LocalServer>;
   unmountDirectory(directory: string): Promise<void>;
+  /** Replaces the worker of a mount; answers the process ids of the old and the new one. */
+  upgradeMount(directory: string): Promise<{ before: number; now: number }>;
 }
 
 export const doors: Doors = {
@@ -46,5 +48,9 @@ export const doors: Doors = {
   async unmountDirectory(directory) {
     const supervisor = await import("../supervisor/unmount.ts");
     return supervisor.unmountDirectory(directory);
+  },
+  async upgradeMount(directory) {
+    const supervisor = await import("../supervisor/upgrade.ts");
+    return supervisor.upgradeMount(directory);
   },
 };

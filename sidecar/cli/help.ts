@@ -77,3 +77,13 @@ Stopping the process that mounts (Ctrl-C, SIGTERM) is the better way: it finishe
 
 Examples:
   sidemount unmount ./uploads`;
+
+export const upgradeDescription = `Replaces the process that serves DIR by the code that is on disk now.
+
+The folder stays mounted and files stay open; programs notice a pause of well under
+a second. If the new code does not start, the old process goes on. A SIGHUP to the
+process of \`sidemount mount\` does the same, unless it has a terminal.`;
+
+export const upgradeEpilogue = `
+Examples:
+  npm ci --omit=dev && sidemount upgrade ./uploads`;

@@ -1,6 +1,8 @@
 // `sidemount mount`: in the foreground until told to stop.
 
-import type { MountOptions } from "../config/mount-options.ts";
+import { isatty } from "node:tty";
+
+import type { MountOptions, ReadyMount } from "../config/mount-options.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Doors } from "./doors.ts";
 import { exitCodes } from "./failure.ts";
@@ -14,9 +16,17 @@ export async function mount(
 ): Promise<number> {
   const stop = new AbortController();
   const hurry = new AbortController();
-  using _ = onSignals(stopSignals, () => (stop.signal.aborted ? hurry : stop).abort());
+  let live: ReadyMount | undefined;
+  // A terminal that goes away ends what it has started. Without one the signal asks a daemon for its new code.
+  const upgrades = (signal: NodeJS.Signals): boolean =>
+    signal === "SIGHUP" && !isatty(0) && live !== undefined;
+  using _ = onSignals(stopSignals, (signal) => {
+    if (upgrades(signal)) void live?.upgrade();
+    else (stop.signal.aborted ? hurry : stop).abort();
+  });
+  const onReady = (mount: ReadyMount): void => void (live = mount);
   try {
-    return await runMount(options, log, { stop: stop.signal, hurry: hurry.signal });
+    return await runMount(options, log, { stop: stop.signal, hurry: hurry.signal, onReady });
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     return exitCodes.done; // told to stop before the folder was live: nothing was mounted, nothing is owed

@@ -13,6 +13,7 @@ export interface Commands {
   exec(typed: Typed): Promise<number>;
   localGcs(directory: string, flags: LocalGcsFlags): Promise<number>;
   unmount(directory: string): Promise<number>;
+  upgrade(directory: string): Promise<number>;
 }
 
 /** A program that hands what was typed to `commands` and the exit code to `finish`. Throws CommanderError. */
@@ -82,6 +83,16 @@ export function createProgram(version: string, commands: Commands, finish: (code
     .helpOption("-h, --help", "Print this help.")
     .addHelpText("after", text.unmountEpilogue)
     .action(async (directory: string) => finish(await commands.unmount(directory)));
+
+  program
+    .command("upgrade")
+    .summary("replace the process that serves a mount by the code now on disk")
+    .usage("DIR")
+    .description(text.upgradeDescription)
+    .argument("<DIR>", "where it is mounted")
+    .helpOption("-h, --help", "Print this help.")
+    .addHelpText("after", text.upgradeEpilogue)
+    .action(async (directory: string) => finish(await commands.upgrade(directory)));
 
   return program;
 }

@@ -185,6 +185,21 @@ test("unmount says what it has done", async (t) => {
   t.is(stdout, "Unmounted /srv/x.\n");
 });
 
+test("upgrade says who serves the folder now", async (t) => {
+  const { code, stdout } = await start(t, ["upgrade", "/srv/x"]).outcome;
+  t.is(code, 0);
+  t.is(stdout, "/srv/x is served by process 11 in place of 10.\n");
+});
+
+test("SIGHUP to a mount without a terminal asks for the new code and ends nothing", async (t) => {
+  const running = start(t, ["mount", "my-uploads", "/srv/x"]);
+  await running.shows('"message":"mounted"');
+  running.process.kill("SIGHUP");
+  await running.shows("pretended: upgraded");
+  running.process.kill("SIGTERM");
+  t.is((await running.outcome).code, 0);
+});
+
 test("sidemount.mjs runs on the Node that is installed, whatever it is, and keeps the exit code", async (t) => {
   for (const node of [process.execPath, ...otherNodes()]) {
     const { code, stderr } = await startProcess(t, [node, shim, "mount", "my-uploads"]).outcome;

@@ -76,6 +76,11 @@ function commandsOf(command: readonly string[], environment: Environment, doors:
       console.log(`Unmounted ${path.resolve(directory)}.`);
       return exitCodes.done;
     },
+    async upgrade(directory) {
+      const { before, now } = await doors.upgradeMount(path.resolve(directory));
+      console.log(`${path.resolve(directory)} is served by process ${now} in place of ${before}.`);
+      return exitCodes.done;
+    },
   };
 }
 
@@ -111,7 +116,7 @@ function missingCommand(typed: Typed): UsageError {
 // Commander says `error: unknown option '--x'` and, on a line of its own, `(Did you mean --y?)`.
 function understood(error: CommanderError, command: string | undefined): UsageError {
   const [fault = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
-  const known = ["mount", "exec", "local-gcs", "unmount"].includes(command ?? "");
+  const known = ["mount", "exec", "local-gcs", "unmount", "upgrade"].includes(command ?? "");
   return new UsageError(
     `${fault.charAt(0).toUpperCase()}${fault.slice(1)}.`,
     suggestion?.replace(/^\((.*)\)$/, "$1") ?? `See sidemount ${known ? `${command} ` : ""}--help.`,

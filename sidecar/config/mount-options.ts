@@ -41,6 +41,8 @@ export interface MountOptions {
 export interface ReadyMount {
   /** This very process serves the folder: it must not wait for anybody who is in there. */
   readonly servedHere: boolean;
+  /** Replaces what serves it by the code that is on disk now; what comes of it is logged. */
+  upgrade(): Promise<void>;
 }
 
 /** What the command line tells a mount while it runs, and hears from it. */

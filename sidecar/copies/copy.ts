@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents, type ByteRange } from "../lib/extents.ts";
 import { Turn } from "../lib/turn.ts";
+import type { CopyRecord } from "./copy-record.ts";
 
 const readAt = promisify(fs.read);
 const writeAt = promisify(fs.write);
@@ -91,6 +92,36 @@ export class Copy {
         fs.ftruncateSync(this.#descriptor, content.version.size);
     }
     this.stamp = this.observe();
+  }
+
+  /** As an earlier process left it. Throws if the file is gone. */
+  static restore(path: string, record: CopyRecord): Copy {
+    const { id, version, present } = record;
+    const content = {
+      ...(version === undefined ? {} : { version }),
+      ...(present === undefined ? {} : { present: new Extents(present) }),
+    };
+    const copy = new Copy(id, path, { ...content, create: false });
+    const { versionEnd, dirty, mayBeMapped, changedUnseen, promised, stamp, changedFrom, placed } = record;
+    Object.assign(copy, { versionEnd, dirty, mayBeMapped, changedUnseen, promised, stamp });
+    copy.#changedFrom = copy.#changedSinceMark = changedFrom;
+    copy.#placed = copy.#placedSinceMark = placed;
+    if (dirty && copy.present !== undefined) copy.#written = new Extents(present);
+    return copy;
+  }
+
+  /** What `restore` needs beside the file. */
+  record(): CopyRecord {
+    const { id, version, present, versionEnd, dirty, mayBeMapped, changedUnseen, promised, stamp } = this;
+    const { changedNs, size } = stamp;
+    const shown = { id, version, versionEnd, dirty, mayBeMapped, changedUnseen, promised };
+    return {
+      ...shown,
+      present: present?.ranges.map(({ start, end }) => ({ start, end })),
+      stamp: { changedNs, size },
+      changedFrom: this.#changedFrom,
+      placed: this.#placed,
+    };
   }
 
   get descriptor(): number {

@@ -2,17 +2,23 @@
 // arrive while a commit is under way share the next one; each is answered after the commit that holds it.
 
 import { DatabaseSync } from "node:sqlite";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
+import { failPoint } from "../lib/fail-point.ts";
 import { SCHEMA } from "./schema.ts";
-import type { DatabaseAnswer, DatabaseRequest, SqlValue } from "./database.ts";
+import type { DatabaseAnswer, DatabaseOpening, DatabaseRequest, SqlValue } from "./database.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("database-thread.ts runs as a worker thread only");
 
-const { path, commitDelayMs } = workerData as { path: string; commitDelayMs: number };
-const database = new DatabaseSync(path);
-database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;");
-database.exec(SCHEMA);
+let database: DatabaseSync;
+let commitDelayMs = 0;
+
+function open(opening: DatabaseOpening): void {
+  commitDelayMs = opening.commitDelayMs;
+  database = new DatabaseSync(opening.path);
+  database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;");
+  database.exec(SCHEMA);
+}
 
 let waiting: DatabaseRequest[] = [];
 
@@ -54,7 +60,9 @@ function commitWaiting(): void {
     if (writes) database.exec("BEGIN IMMEDIATE");
     answers = requests.map(perform);
     if (writes) {
+      failPoint("before-state-commit");
       database.exec("COMMIT");
+      failPoint("after-state-commit");
       waitAsTheDiskWould();
     }
   } catch (error) {
@@ -65,7 +73,8 @@ function commitWaiting(): void {
   for (const answer of answers) port?.postMessage(answer);
 }
 
-port.on("message", (request: DatabaseRequest | "close") => {
+port.on("message", (request: DatabaseOpening | DatabaseRequest | "close") => {
+  if (typeof request === "object" && "path" in request) return open(request);
   if (request === "close") {
     if (waiting.length > 0) commitWaiting();
     database.close();

@@ -22,6 +22,24 @@ export interface DatabaseAnswer {
   readonly error?: string;
 }
 
+/** The first message to the thread. */
+export interface DatabaseOpening {
+  readonly path: string;
+  readonly commitDelayMs: number;
+}
+
+let prepared: Worker | undefined;
+
+/** Has the thread of the next database start and load its code now, which takes longer than opening one. */
+export function prepareDatabaseThread(): void {
+  prepared ??= startThread();
+  prepared.unref();
+}
+
+function startThread(): Worker {
+  return new Worker(new URL("./database-thread.ts", import.meta.url));
+}
+
 interface Waiting {
   readonly resolve: (rows: readonly (readonly unknown[])[]) => void;
   readonly reject: (error: Error) => void;
@@ -35,9 +53,9 @@ export class Database {
 
   /** Opens or makes the database at `path`. `commitDelayMs` acts out a slow disk in tests. */
   constructor(path: string, commitDelayMs = 0) {
-    this.#thread = new Worker(new URL("./database-thread.ts", import.meta.url), {
-      workerData: { path, commitDelayMs },
-    });
+    this.#thread = prepared ?? startThread();
+    prepared = undefined;
+    this.#thread.postMessage({ path, commitDelayMs } satisfies DatabaseOpening);
     this.#thread.on("message", (answer: DatabaseAnswer) => this.#answered(answer));
     this.#thread.on("error", (error: Error) => this.#failed(error));
     this.#thread.on("exit", () => this.#failed(new Error("the database thread ended")));

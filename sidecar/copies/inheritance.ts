@@ -35,7 +35,7 @@ export class Inheritance {
   /** Resolves once nothing of this run can be taken for something of the earlier one; the rest goes on. */
   async takeOver(): Promise<void> {
     const { database } = this.#state;
-    await database.write({ sql: "UPDATE copies SET state = 'unfinished' WHERE state = 'dirty'", values: [] });
+    await this.#keepUnfinished();
     const rows = await database.read(
       "SELECT object, state, error FROM copies WHERE state IN ('unfinished', 'failed') ORDER BY used_ms LIMIT 20",
     );
@@ -57,6 +57,22 @@ export class Inheritance {
       });
       await this.#eraseStrays(startedMs);
     });
+  }
+
+  /** What was being written by a process that is gone; of files that had nothing yet nothing is kept. */
+  async #keepUnfinished(): Promise<void> {
+    const { database } = this.#state;
+    for (const { id } of await database.read("SELECT id FROM copies WHERE state = 'dirty'")) {
+      const copyId = String(id);
+      if (this.#heir.isInUse(copyId)) continue; // of a file that programs still have open, under a new worker
+      const status = await fs.stat(this.#state.copyPath(copyId)).catch(() => undefined);
+      if (status?.size === 0) await this.#heir.erase(copyId);
+      else
+        await database.write({
+          sql: "UPDATE copies SET state = 'unfinished' WHERE id = ?",
+          values: [copyId],
+        });
+    }
   }
 
   /** Whether it holds copies of this object, of whatever version. */

@@ -4,7 +4,7 @@
 // and the withdrawal committed, before anyone may write to the file again. Clean copies that nobody has open are
 // the read cache: least recently used first to go. Everything else is pinned.
 
-import { constants } from "node:fs";
+import { constants, statSync } from "node:fs";
 import fs from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
@@ -12,6 +12,7 @@ import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents } from "../lib/extents.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { CopyRecord } from "./copy-record.ts";
 import { Copy } from "./copy.ts";
 import type { Statement } from "./database.ts";
 import { Inheritance } from "./inheritance.ts";
@@ -65,6 +66,18 @@ export class CopyStore {
   /** What an earlier run left: its cache is taken over, its unfinished work is kept and reported (RULES 10). */
   takeOver(): Promise<void> {
     return this.#inheritance.takeOver();
+  }
+
+  /** A copy that an earlier worker of this mount had in use. Throws if its file is gone. */
+  restore(record: CopyRecord): Copy {
+    const copy = Copy.restore(this.#state.copyPath(record.id), record);
+    this.#inUse.add(copy.id);
+    return copy;
+  }
+
+  /** Length of a copy's file in bytes; undefined if there is none. */
+  sizeOf(id: string): number | undefined {
+    return statSync(this.#state.copyPath(id), { throwIfNoEntry: false })?.size;
   }
 
   /** A new, empty copy for a file that is written from scratch. */

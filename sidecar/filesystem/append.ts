@@ -158,7 +158,7 @@ export class Appender {
     base: ObjectInfo,
     behind: Behind,
   ): Promise<Dated<ObjectInfo> | undefined> {
-    const { bucket, nextOperationId, background, tree } = this.#context;
+    const { bucket, nextOperationId, background, tree, journal } = this.#context;
     const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
     const { value: tail } = await bucket.insert(
       name,
@@ -168,13 +168,18 @@ export class Appender {
       { operationId: nextOperationId() },
     );
     const id = nextOperationId();
+    const { snapshot, attributes } = behind;
+    // Until it is answered; a worker that takes over would not know either.
+    if (node.copy !== undefined)
+      node.unsureAppend = { id, object, tail, copy: node.copy, snapshot, attributes };
+    journal.note(node);
+    journal.commit();
     try {
-      return await this.#composeUntilSettled(object, base, tail, { ...behind, id });
+      const composed = await this.#composeUntilSettled(object, base, tail, { ...behind, id });
+      node.unsureAppend = undefined;
+      return composed;
     } catch (error) {
-      const { snapshot, attributes } = behind;
       node.becomeUnsure(id);
-      if (node.copy !== undefined)
-        node.unsureAppend = { id, object, tail, copy: node.copy, snapshot, attributes };
       throw error;
     } finally {
       // Whatever fails here, any mount deletes it when it is old.

@@ -3,6 +3,7 @@
 import { constants } from "node:fs";
 import { crc32c } from "@node-rs/crc32";
 import test, { type ExecutionContext } from "ava";
+import { Journal } from "../handover/journal.ts";
 import type { Bucket, Dated, ObjectInfo, UploadOptions, UploadSource } from "../bucket/bucket.ts";
 import { BucketError } from "../bucket/errors.ts";
 import { openStore, temporaryFolder } from "../copies/folder.fixture.ts";
@@ -81,6 +82,7 @@ async function inProcess(t: ExecutionContext, commitDelayMs = 0) {
     hierarchical: false,
     trust: { freshnessMs: 60_000, soleWriter: false },
     fileDefaults: owner,
+    journal: new Journal(),
     directoryDefaults: owner,
     readOnly: false,
     lockNames: [],

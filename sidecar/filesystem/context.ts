@@ -5,7 +5,8 @@ import type { OwedWork } from "../copies/owed-work.ts";
 import type { CopyStore } from "../copies/store.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Kernel } from "./filesystem.ts";
+import type { Caller, Kernel } from "./filesystem.ts";
+import type { NodeJournal } from "./handover/node-record.ts";
 import { isDevice, type OwnerAndMode, type StoredAttributes } from "./metadata.ts";
 import type { Node } from "./nodes.ts";
 import type { Witness } from "./serve/witness.ts";
@@ -30,17 +31,21 @@ export interface FileSystemOptions {
   /** Whether programs can read and set `user.*`. Then the kernel asks for an attribute before each write. */
   readonly extendedAttributes: boolean;
   readonly hostName: string;
-  /** Unique among all mounts there ever were: the first half of operation ids. */
+  /** Unique among all mounts there ever were, the same for all workers of one: the first half of operation ids. */
   readonly mountId: string;
+  /** What a successor of this worker must know. */
+  readonly journal: NodeJournal;
   readonly monotonicMs: () => number;
   readonly wallNs: () => bigint;
 }
 
 /** What every group of operations is handed. */
-export interface Context extends Omit<FileSystemOptions, "mountId" | "prefix"> {
+export interface Context extends Omit<FileSystemOptions, "prefix"> {
   readonly tree: Tree;
   /** A new id for one write of ours, never used before by any mount (RULES 4). */
   readonly nextOperationId: () => string;
+  /** The id for the one write that a request is about: the same when it is run again by a later worker (RULES 18). */
+  readonly operationIdOf: (caller: Caller) => string;
   /** The channel; nothing of it may be awaited while an operation holds what the kernel waits for. */
   readonly kernel: () => Kernel;
   /** Who else looks on: the serve mount, if there is one. */

@@ -21,12 +21,12 @@ export class FileCreator {
     this.#openFiles = parts.openFiles;
   }
 
-  /** Creates and opens; opens only where the file is there already (and O_EXCL is not set). */
+  /** Creates and opens; `operationId` is that of a lock's object. It opens only where the file is there already (and O_EXCL is not set). */
   async create(
     directory: DirectoryNode,
     name: string,
-    owner: OwnerAndMode,
-    flags: number,
+    { owner, flags }: { owner: OwnerAndMode; flags: number },
+    operationId: string,
   ): Promise<{ node: FileNode; opened: OpenedFile }> {
     this.#openFiles.refuseIfReadOnly();
     const exclusive = (flags & constants.O_EXCL) !== 0;
@@ -35,7 +35,7 @@ export class FileCreator {
     if (known !== undefined && !isFile(known)) {
       throw new FileSystemError(isDirectory(known) ? "EISDIR" : "ENXIO", `${name} is no file`);
     }
-    const node = known ?? (await this.#newFile(directory, name, owner, exclusive));
+    const node = known ?? (await this.#newFile(directory, name, { owner, exclusive }, operationId));
     const opened = await this.#openFiles.open(node, flags, known === undefined);
     return { node, opened };
   }
@@ -43,14 +43,14 @@ export class FileCreator {
   async #newFile(
     directory: DirectoryNode,
     name: string,
-    owner: OwnerAndMode,
-    exclusive: boolean,
+    { owner, exclusive }: { owner: OwnerAndMode; exclusive: boolean },
+    operationId: string,
   ): Promise<FileNode> {
     const { lockNames, tree, store } = this.#context;
     await this.#namespace.checkFree(directory, name);
     if (lockNames.some((pattern) => pattern.test(name))) {
       // In the bucket at once, so that locks exclude across machines.
-      const lock = await this.#makeLock(directory, name, owner, exclusive);
+      const lock = await this.#makeLock(directory, name, { owner, exclusive }, operationId);
       if (isFile(lock)) return lock;
     }
     const copy = store.create(tree.objectName(directory) + name); // may fail, for want of space
@@ -67,11 +67,11 @@ export class FileCreator {
   async #makeLock(
     directory: DirectoryNode,
     name: string,
-    owner: OwnerAndMode,
-    exclusive: boolean,
+    { owner, exclusive }: { owner: OwnerAndMode; exclusive: boolean },
+    operationId: string,
   ): Promise<Node> {
     try {
-      return await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" });
+      return await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" }, operationId);
     } catch (error) {
       if (exclusive || !(error instanceof FileSystemError) || error.code !== "EEXIST") throw error;
       throw new FileSystemError("ESTALE", `${name} was made elsewhere`, error);

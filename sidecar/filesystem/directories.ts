@@ -7,14 +7,16 @@ import { entryReply } from "./attributes-of.ts";
 import { FileSystemError } from "./errors.ts";
 import type { LongListing } from "./explore.ts";
 import type { DirectoryEntry, HandleId, InodeId } from "./filesystem.ts";
+import type { Face } from "../handover/journal.ts";
+import { decodeListing, encodeListing, type OpenDirectoryRecord } from "./handover/listing-record.ts";
 import { ListingSpool, type SpooledEntry } from "./listing-spool.ts";
 import type { Lookup } from "./lookup.ts";
 import { holdingNames, isDirectory, type DirectoryNode, type Node } from "./nodes.ts";
 
 interface OpenDirectory {
   readonly directory: DirectoryNode;
-  /** Undefined until the first read, and after a rewind. */
-  names: readonly Node[] | ListingSpool | undefined;
+  /** Undefined until the first read, and after a rewind. Entries in place of nodes: read under an earlier worker. */
+  names: readonly (Node | SpooledEntry)[] | ListingSpool | undefined;
 }
 
 /** What of a folder is shown, and by which numbers. */
@@ -34,24 +36,37 @@ export class OpenDirectories {
   readonly #context: Context;
   readonly #lookup: Lookup;
   readonly #view: DirectoryView;
+  readonly #face: Face;
   readonly #handles = new Map<HandleId, OpenDirectory>();
-  #nextHandle = 1;
+  #nextHandle: number;
 
-  constructor(context: Context, lookup: Lookup, view = EVERYTHING) {
+  constructor(context: Context, lookup: Lookup, view = EVERYTHING, face: Face = "app") {
     this.#context = context;
     this.#lookup = lookup;
     this.#view = view;
+    this.#face = face;
+    this.#nextHandle = context.journal.firstOf(`${face}-directory`, 1);
   }
 
   open(directory: DirectoryNode): HandleId {
+    const { journal } = this.#context;
+    journal.reserve(`${this.#face}-directory`, this.#nextHandle);
     const id = this.#nextHandle++ as HandleId;
     this.#handles.set(id, { directory, names: undefined });
+    this.#note(id, { inode: this.#view.inode(directory), listing: undefined });
     return id;
+  }
+
+  /** A handle that was open under an earlier worker. */
+  restore(id: HandleId, directory: DirectoryNode, { listing }: OpenDirectoryRecord): void {
+    this.#handles.set(id, { directory, names: listing === undefined ? undefined : decodeListing(listing) });
+    if (listing !== undefined) directory.listings += 1;
   }
 
   release(id: HandleId): void {
     const handle = this.#handles.get(id);
     this.#handles.delete(id);
+    this.#context.journal.noteDirectory(this.#face, id, undefined);
     if (handle !== undefined) this.#drop(handle);
   }
 
@@ -78,7 +93,23 @@ export class OpenDirectories {
       await names.read(position, ({ name, inode, kind }, next) =>
         accept({ name, inode, kind, nextOffset: next + DOT_ENTRIES, entry: undefined }),
       );
-    } else this.#offerNodes(directory, names, { position, withAttributes, accept });
+    } else {
+      const all = this.#offerNodes(directory, names, { position, withAttributes, accept });
+      // What a successor must go on with. Of what was shown in one answer it need know no more than the length.
+      if (offset === 0 && this.#context.journal.kept)
+        this.#note(id, {
+          inode: this.#view.inode(directory),
+          listing: encodeListing(all ? [] : names.map((entry) => this.#entryOf(entry)), names.length),
+        });
+    }
+  }
+
+  #note(id: HandleId, record: OpenDirectoryRecord): void {
+    this.#context.journal.noteDirectory(this.#face, id, record);
+  }
+
+  #entryOf(entry: Node | SpooledEntry): SpooledEntry {
+    return "inode" in entry ? entry : this.#spooled(entry);
   }
 
   #offerDots(directory: DirectoryNode, offset: number, accept: Accept): boolean {
@@ -93,14 +124,21 @@ export class OpenDirectories {
 
   #offerNodes(
     directory: DirectoryNode,
-    nodes: readonly Node[],
+    entries: readonly (Node | SpooledEntry)[],
     { position, withAttributes, accept }: { position: number; withAttributes: boolean; accept: Accept },
-  ): void {
-    for (let index = position; index < nodes.length; index += 1) {
-      const node = nodes[index];
-      if (node?.parent !== directory) continue; // removed since
-      if (!this.#offer(node, index + DOT_ENTRIES + 1, withAttributes, accept)) return;
+  ): boolean {
+    for (let index = position; index < entries.length; index += 1) {
+      const entry = entries[index];
+      if (entry === undefined) continue;
+      const nextOffset = index + DOT_ENTRIES + 1;
+      const node = "inode" in entry ? directory.children.get(entry.name) : entry;
+      if (node === undefined) {
+        if (!accept({ ...(entry as SpooledEntry), nextOffset, entry: undefined })) return false;
+      } else if (node.parent !== directory) {
+        continue; // removed since
+      } else if (!this.#offer(node, nextOffset, withAttributes, accept)) return false;
     }
+    return true;
   }
 
   async #snapshot(directory: DirectoryNode, signal?: AbortSignal): Promise<readonly Node[] | ListingSpool> {
@@ -158,7 +196,8 @@ export class OpenDirectories {
     if (!withAttributes) return accept({ name, inode, kind, nextOffset, entry: undefined });
     const entry = entryReply(node, this.#context.monotonicMs());
     const accepted = accept({ name, inode, kind: isDirectory(node) ? "directory" : kind, nextOffset, entry });
-    if (!accepted) node.lookupCount -= 1;
+    if (accepted) this.#context.journal.note(node);
+    else node.lookupCount -= 1;
     return accepted;
   }
 }

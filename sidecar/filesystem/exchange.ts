@@ -13,6 +13,7 @@ import type { OwedExchange } from "../copies/owed-work.ts";
 import { runInAll } from "../lib/turn.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
+import type { Caller } from "./filesystem.ts";
 import type { Lookup } from "./lookup.ts";
 import { WORKING_FOLDER } from "./names.ts";
 import { isDirectory, isFile, movesEnded, type Node, type ObjectNode } from "./nodes.ts";
@@ -57,13 +58,43 @@ export class Exchanger {
     this.#times = parts.times;
   }
 
-  /** Both must be files, links or special files. ESTALE if one of them was replaced elsewhere. */
-  async exchange(one: Node, to: Place, signal?: AbortSignal): Promise<void> {
-    const other = to.parent.children.get(to.name) ?? (await this.#lookup.require(to.parent, to.name, signal));
+  /**
+   * Both must be files, links or special files. ESTALE if one of them was replaced elsewhere. A `caller` whose request an
+   * earlier worker had begun finds it done, or undone by the start of this one.
+   */
+  async exchange(one: Node, to: Place, caller: Caller): Promise<void> {
+    const other =
+      to.parent.children.get(to.name) ?? (await this.#lookup.require(to.parent, to.name, caller.interrupted));
     if (one === other) return;
     if (isDirectory(one) || isDirectory(other))
       throw new FileSystemError("EINVAL", "a folder cannot be exchanged: that would be very many objects");
+    if (caller.begun !== undefined && (await this.#isDone(one, other))) return;
     await this.#exchange(one, other);
+  }
+
+  /** What was undone, or done and not answered, has left other generations than the nodes know. */
+  async #isDone(one: ObjectNode, other: ObjectNode): Promise<boolean> {
+    const { bucket, tree } = this.#context;
+    const [first, second] = [
+      await bucket.stat(tree.objectName(one)),
+      await bucket.stat(tree.objectName(other)),
+    ];
+    if (first.value === undefined || second.value === undefined) return false;
+    const [atOne, atOther] = [
+      { ...first, value: first.value },
+      { ...second, value: second.value },
+    ];
+    const same = isCopyOf(atOne.value, one.version) && isCopyOf(atOther.value, other.version);
+    if (same) {
+      await this.#takeOver(one, atOne);
+      await this.#takeOver(other, atOther);
+      return false;
+    }
+    if (!isCopyOf(atOne.value, other.version) || !isCopyOf(atOther.value, one.version)) return false;
+    tree.exchange(one, other);
+    await this.#takeOver(one, atOther);
+    await this.#takeOver(other, atOne);
+    return true;
   }
 
   async #exchange(one: ObjectNode, other: ObjectNode): Promise<void> {

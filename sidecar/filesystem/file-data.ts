@@ -3,9 +3,17 @@
 import type { ByteRange } from "../lib/extents.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
+import type { Caller } from "./filesystem.ts";
 import type { FileNode, OpenFile } from "./nodes.ts";
 import { haveRange, readCopy, type CopyReading } from "./read-copy.ts";
 import { orRenamed } from "./stale.ts";
+
+/** What a program wrote, and where. */
+interface Written {
+  readonly offset: number;
+  readonly data: Buffer;
+  readonly fromMapping: boolean;
+}
 
 export class FileData {
   readonly #context: Context;
@@ -37,18 +45,23 @@ export class FileData {
     await orRenamed(node, () => fetcher?.need(range));
   }
 
-  /** Of a handle that appends only what a mapping changed is written where it says: the kernel takes any handle for that. */
-  async write(handle: OpenFile, offset: number, data: Buffer, fromMapping: boolean): Promise<number> {
+  /**
+   * Of a handle that appends only what a mapping changed is written where it says: the kernel takes any handle for that. A
+   * write to the end that is run again goes where it went before.
+   */
+  async write(caller: Caller, handle: OpenFile, { offset, data, fromMapping }: Written): Promise<number> {
     const { node, writable, append } = handle;
     const { copy } = node;
     if (!writable || copy === undefined) throw new FileSystemError("EBADF", "not open for writing");
     const size = copy.observe().size;
     const appended = append && !fromMapping;
-    const start = appended ? size : offset;
+    const start = appended ? (caller.begun?.position ?? size) : offset;
+    if (appended) caller.intend?.({ position: start });
     if (start > size && !copy.whole) await copy.truncate(start);
     await copy.write(start, data, appended);
     const now = this.#context.wallNs();
     Object.assign(node, { modifyTimeNs: now, changeTimeNs: now, timeGiven: false });
+    this.#context.journal.note(node);
     return data.length;
   }
 }

@@ -18,6 +18,18 @@ export interface Caller {
   readonly gid: number;
   readonly pid: number;
   readonly interrupted?: AbortSignal;
+  /** Number of the request, the same when it comes again after a worker's death. */
+  readonly request?: bigint | undefined;
+  /** Set when an earlier worker had begun this request: its effects may be there already (RULES 18). */
+  readonly begun?: Begun | undefined;
+  /** Leaves something for the worker that runs it again, before an effect that must not happen twice. */
+  readonly intend?: ((begun: Begun) => void) | undefined;
+}
+
+/** What the work of a request left behind before it was broken off. */
+export interface Begun {
+  /** Where the bytes of a write to the end were about to be put. */
+  readonly position?: number;
 }
 
 export type FileKind =

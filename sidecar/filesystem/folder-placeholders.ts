@@ -22,9 +22,9 @@ export class FolderPlaceholders implements Folders {
   /** An object's limits are all there are. */
   checkName(): void {}
 
-  async make(directory: DirectoryNode): Promise<void> {
+  async make(directory: DirectoryNode, operationId: string): Promise<void> {
     try {
-      await this.#patcher.writePlaceholder(directory);
+      await this.#patcher.writePlaceholder(directory, operationId);
     } catch (error) {
       if (isBucketError(error, "precondition-failed"))
         throw new FileSystemError("EEXIST", `${directory.name} was made elsewhere`, error);

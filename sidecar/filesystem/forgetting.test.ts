@@ -1,6 +1,7 @@
 // More files and folders than are remembered: forgetting some must not show.
 
 import test, { type ExecutionContext } from "ava";
+import { Journal } from "../handover/journal.ts";
 import type { Bucket, ListQuery, ObjectInfo } from "../bucket/bucket.ts";
 import { openStore, temporaryFolder } from "../copies/folder.fixture.ts";
 import { OwedWork } from "../copies/owed-work.ts";
@@ -45,6 +46,7 @@ async function inProcess(t: ExecutionContext): Promise<MountedFileSystem> {
     prefix: "",
     trust: { freshnessMs: 0, soleWriter: false },
     fileDefaults: owner,
+    journal: new Journal(),
     directoryDefaults: owner,
     readOnly: false,
     extendedAttributes: false,
@@ -114,6 +116,7 @@ test("what is made is remembered, however much is in use", (t) => {
     prefix: "",
     hierarchical: false,
     fileDefaults: owner,
+    journal: new Journal(),
     directoryDefaults: owner,
     trust: { freshnessMs: 0, soleWriter: false },
     monotonicMs: () => 0,

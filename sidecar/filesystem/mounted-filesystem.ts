@@ -1,7 +1,7 @@
 // The mounted tree: every operation of the seam, in terms of the parts that know how.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { attributesReply, entryReply, STATISTICS } from "./attributes-of.ts";
+import { attributesReply, STATISTICS } from "./attributes-of.ts";
 import type { Context, FileSystemOptions } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import { isAboutToBeWritten } from "./create.ts";
@@ -17,10 +17,13 @@ import type {
   OpenedFile,
   SetAttributes,
 } from "./filesystem.ts";
-import { isDirectory, isFile, isYetToBeMade, type Node } from "./nodes.ts";
+import type { HandoverDatabase } from "../handover/database.ts";
+import { restoreTree, type Restored } from "./handover/restore.ts";
+import { restoreDirectories, resumeOwed } from "./handover/resume.ts";
+import { isDirectory, isFile, isYetToBeMade } from "./nodes.ts";
 import { ownerOfNew } from "./ownership.ts";
 import { makeParts, type Parts } from "./parts.ts";
-import { RarerOperations, type NewlyMade } from "./rarer-operations.ts";
+import { NameOperations } from "./name-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
 import { Tree } from "./tree.ts";
@@ -28,27 +31,36 @@ import { Tree } from "./tree.ts";
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
 
-export class MountedFileSystem extends RarerOperations implements FileSystem {
-  readonly #context: Context;
+export class MountedFileSystem extends NameOperations implements FileSystem {
+  protected override readonly context: Context;
   readonly #tree: Tree;
   readonly #parts: Parts;
   #kernel: Kernel | undefined;
   #serveMount: ServeMount | undefined;
   #stopping = false;
-  #operations = 0;
+  #operations: number;
+  #earlier: HandoverDatabase | undefined;
+  #restored: Restored | undefined;
 
   constructor(options: FileSystemOptions) {
     super();
+    const { journal, mountId } = options;
+    this.#operations = journal.firstOf("operation", 1);
     this.#tree = this.#makeTree(options);
     const context: Context = {
       ...options,
       tree: this.#tree,
-      nextOperationId: () => `${options.mountId}:${++this.#operations}`,
+      nextOperationId: () => {
+        journal.reserve("operation", this.#operations);
+        return `${mountId}:${this.#operations++}`;
+      },
+      operationIdOf: ({ request }) =>
+        request === undefined ? context.nextOperationId() : `${mountId}:request-${request}`,
       kernel: () => this.#attached(),
       witness: () => this.#serveMount ?? nobody,
       stopping: () => this.#stopping,
     };
-    this.#context = context;
+    this.context = context;
     this.#parts = makeParts(context);
   }
 
@@ -62,24 +74,32 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
 
   /** A second tree of the same bucket, for readers only. Call before the first operation. */
   serve(): FileSystem {
-    this.#serveMount ??= new ServeMount(this.#context, this.#parts);
+    if (this.#serveMount === undefined) {
+      this.#serveMount = new ServeMount(this.context, this.#parts);
+      if (this.#earlier !== undefined) this.#serveMount.goOn(this.#earlier);
+    }
     return this.#serveMount.fileSystem;
+  }
+
+  /** Takes over from an earlier worker of the same mount. Before the first operation; answers what it had open. */
+  takeOver(database: HandoverDatabase): Restored {
+    const restored = restoreTree(this.context, database);
+    for (const handle of restored.handles) this.#parts.openFiles.restore(handle);
+    restoreDirectories(database, "app", this.#parts.directories, (inode) => this.#tree.find(inode));
+    this.#restored = restored;
+    this.#earlier = database;
+    return restored;
   }
 
   /** Makes good what an earlier run had acknowledged: renames it began, attributes it owed. */
   async resumeOwed(): Promise<void> {
-    const { owed } = this.#context;
-    await this.#parts.folders.resume(await owed.renames());
-    await this.#parts.exchanger.resume(await owed.exchanges());
-    await this.#parts.namespace.resume(await owed.removals());
-    await this.#parts.patcher.resume(await owed.patches());
-    this.#parts.staleTails.watch();
+    await resumeOwed(this.context, this.#parts, this.#restored);
   }
 
   async lookup(caller: Caller, parent: InodeId, name: string): Promise<Entry> {
     const directory = this.#tree.directory(parent);
     const node = await this.#parts.lookup.require(directory, name, caller.interrupted);
-    return entryReply(await this.#parts.contested.settle(directory, node), this.#now());
+    return this.entry(await this.#parts.contested.settle(directory, node));
   }
 
   forget(inode: InodeId, count: number): void {
@@ -97,7 +117,8 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   ): Promise<seam.AttributesReply> {
     const node = this.#tree.get(inode);
     await this.#parts.attributes.set(node, changes);
-    await this.#told();
+    this.context.journal.note(node);
+    await this.told();
     return attributesReply(node, this.#now());
   }
 
@@ -106,73 +127,6 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     if (isFile(node) || isDirectory(node) || node.linkTarget === undefined)
       throw new FileSystemError("EINVAL", "not a symbolic link");
     return node.linkTarget;
-  }
-
-  async symlink(caller: Caller, parent: InodeId, name: string, target: string): Promise<Entry> {
-    return this.makeObject(caller, parent, name, {
-      kind: "symlink",
-      mode: 0o777,
-      umask: 0,
-      linkTarget: target,
-    });
-  }
-
-  async link(): Promise<Entry> {
-    throw new FileSystemError("EPERM", "hard links are not offered: one file is one object");
-  }
-
-  async makeDirectory(
-    caller: Caller,
-    parent: InodeId,
-    name: string,
-    mode: number,
-    umask: number,
-  ): Promise<Entry> {
-    this.#parts.openFiles.refuseIfReadOnly();
-    const directory = this.#tree.directory(parent);
-    const owner = ownerOfNew(directory, caller, { mode, umask, folder: true });
-    const made = await this.#parts.namespace.makeDirectory(directory, name, owner);
-    return entryReply(made, this.#now());
-  }
-
-  async unlink(caller: Caller, parent: InodeId, name: string): Promise<void> {
-    this.#parts.openFiles.refuseIfReadOnly();
-    const directory = this.#tree.directory(parent);
-    const node =
-      directory.children.get(name) ?? (await this.#parts.lookup.require(directory, name, caller.interrupted));
-    if (isDirectory(node)) throw new FileSystemError("EISDIR", `${name} is a folder`);
-    await this.#parts.namespace.unlink(directory, node);
-    if (isFile(node)) this.#parts.resting.soon(node);
-    await this.#told();
-  }
-
-  async removeDirectory(caller: Caller, parent: InodeId, name: string): Promise<void> {
-    this.#parts.openFiles.refuseIfReadOnly();
-    const directory = this.#tree.directory(parent);
-    const node =
-      directory.children.get(name) ?? (await this.#parts.lookup.require(directory, name, caller.interrupted));
-    if (!isDirectory(node)) throw new FileSystemError("ENOTDIR", `${name} is not a folder`);
-    await this.#parts.namespace.removeDirectory(directory, node);
-    await this.#told();
-  }
-
-  async rename(
-    caller: Caller,
-    parent: InodeId,
-    name: string,
-    newParent: InodeId,
-    newName: string,
-    flag: seam.RenameFlag,
-  ): Promise<void> {
-    this.#parts.openFiles.refuseIfReadOnly();
-    const from = this.#tree.directory(parent);
-    const to = { parent: this.#tree.directory(newParent), name: newName };
-    const node =
-      from.children.get(name) ?? (await this.#parts.lookup.require(from, name, caller.interrupted));
-    if (flag === "exchange") await this.#parts.exchanger.exchange(node, to, caller.interrupted);
-    else if (isDirectory(node)) await this.#parts.folders.rename(node, to, flag);
-    else await this.#parts.files.rename(node, to, flag);
-    await this.#told();
   }
 
   async open(caller: Caller, inode: InodeId, flags: number): Promise<OpenedFile> {
@@ -193,8 +147,9 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
     const directory = this.#tree.directory(parent);
     const owner = ownerOfNew(directory, caller, { mode, umask });
-    const { node, opened } = await this.#parts.creator.create(directory, name, owner, flags);
-    return { entry: entryReply(node, this.#now()), opened };
+    const id = this.context.operationIdOf(caller);
+    const { node, opened } = await this.#parts.creator.create(directory, name, { owner, flags }, id);
+    return { entry: this.entry(node), opened };
   }
 
   async read(
@@ -208,14 +163,14 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   }
 
   async write(
-    _caller: Caller,
+    caller: Caller,
     _inode: InodeId,
     handle: HandleId,
     offset: number,
     data: Buffer,
     fromMapping = false,
   ): Promise<number> {
-    return this.#parts.data.write(this.#parts.openFiles.get(handle), offset, data, fromMapping);
+    return this.#parts.data.write(caller, this.#parts.openFiles.get(handle), { offset, data, fromMapping });
   }
 
   async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
@@ -230,7 +185,8 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     try {
       await this.#parts.saver.save(node);
     } finally {
-      await this.#told();
+      this.context.journal.note(node);
+      await this.told();
     }
   }
 
@@ -294,7 +250,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     this.#parts.staleTails.stop();
     await this.#parts.patcher.flushAll();
     await this.#parts.resting.all();
-    await this.#context.background.idle();
+    await this.context.background.idle();
   }
 
   #makeTree(options: FileSystemOptions): Tree {
@@ -313,33 +269,12 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     });
   }
 
-  protected override nodeOf(inode: InodeId): Node {
-    return this.#tree.get(inode);
-  }
-
-  protected override async makeObject(
-    caller: Caller,
-    parent: InodeId,
-    name: string,
-    { mode, umask, ...rest }: NewlyMade,
-  ): Promise<Entry> {
-    this.parts.openFiles.refuseIfReadOnly();
-    const directory = this.#tree.directory(parent);
-    const attributes = { ...ownerOfNew(directory, caller, { mode, umask }), ...rest };
-    return entryReply(await this.parts.namespace.makeObject(directory, name, attributes), this.#now());
-  }
-
-  /** Whoever reads through the serve mount knows of it before the program that changed something is answered. */
-  #told(): Promise<void> {
-    return this.#context.witness().told();
-  }
-
   #attached(): Kernel {
     if (this.#kernel === undefined) throw new Error("the filesystem was used before a channel was attached");
     return this.#kernel;
   }
 
   #now(): number {
-    return this.#context.monotonicMs();
+    return this.context.monotonicMs();
   }
 }

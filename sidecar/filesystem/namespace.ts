@@ -52,7 +52,12 @@ export class Namespace {
     if (parent.children.has(name)) throw new FileSystemError("EEXIST", `${name} exists`);
   }
 
-  async makeDirectory(parent: DirectoryNode, name: string, owner: OwnerAndMode): Promise<DirectoryNode> {
+  async makeDirectory(
+    parent: DirectoryNode,
+    name: string,
+    owner: OwnerAndMode,
+    operationId: string,
+  ): Promise<DirectoryNode> {
     const { tree } = this.#context;
     await this.checkFree(parent, name);
     checkNewName(name, `${tree.objectName(parent)}${name}/`);
@@ -60,7 +65,7 @@ export class Namespace {
     const endChange = tree.beginChange(parent, name);
     const directory = tree.addDirectory(parent, name, owner);
     try {
-      await this.#folders.make(directory);
+      await this.#folders.make(directory, operationId);
     } catch (error) {
       tree.detach(directory);
       throw error;
@@ -73,8 +78,13 @@ export class Namespace {
   }
 
   /** A file, link, FIFO, socket or device node that is complete as it is made. */
-  async makeObject(parent: DirectoryNode, name: string, attributes: NewObject): Promise<ObjectNode> {
-    const { tree, bucket, fileDefaults, wallNs, nextOperationId } = this.#context;
+  async makeObject(
+    parent: DirectoryNode,
+    name: string,
+    attributes: NewObject,
+    operationId: string,
+  ): Promise<ObjectNode> {
+    const { tree, bucket, fileDefaults, wallNs } = this.#context;
     await this.checkFree(parent, name);
     const stored = {
       linkTarget: undefined,
@@ -91,9 +101,7 @@ export class Namespace {
     if (leaving !== undefined) await this.#removePostponed(parent, leaving, name);
     const endChange = tree.beginChange(parent, name);
     try {
-      const made = await bucket.insert(object, NO_BYTES, "absent", properties, {
-        operationId: nextOperationId(),
-      });
+      const made = await bucket.insert(object, NO_BYTES, "absent", properties, { operationId });
       const node = tree.addObject(parent, name, made.value);
       tree.confirmOwn(node, made.value, made.dateMs);
       tree.touch(parent);
@@ -178,9 +186,18 @@ export class Namespace {
 
   /** The name is hidden at once; the object goes when readers have it all, at the latest when they have closed. */
   async #postpone(parent: DirectoryNode, node: FileNode, version: ObjectInfo): Promise<void> {
-    const { name, fetcher } = node;
+    const { name } = node;
     await this.#context.owed.oweRemoval(version);
+    this.awaitReaders(parent, node, name);
+  }
+
+  /** Deletes the object of what was unlinked once its readers have what they need, or have closed. */
+  awaitReaders(parent: DirectoryNode, node: FileNode, name: string): void {
+    const { version, fetcher } = node;
+    if (version === undefined) return;
     parent.postponed.set(name, node);
+    node.postponed = { parent: parent.id, name };
+    this.#context.journal.note(node);
     const closed = node.closed();
     const small = version.size <= FETCH_WHOLE_BYTES;
     const needed = small && fetcher !== undefined ? fetcher.whole().catch(() => closed) : closed;
@@ -197,6 +214,8 @@ export class Namespace {
     if (parent.postponed.get(name) === node) {
       await this.#removeExactly(version);
       parent.postponed.delete(name);
+      node.postponed = undefined;
+      this.#context.journal.note(node);
     }
     await this.#context.owed.removalDone(version);
   }

@@ -2,6 +2,7 @@
 
 import { FileSystemError } from "./errors.ts";
 import { ROOT_INODE, type InodeId } from "./filesystem.ts";
+import type { NodeJournal } from "./handover/node-record.ts";
 import { isDirectory, isFile, isLocal, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
 
 /** Above this many nodes, those nobody uses are forgotten, oldest first; they are found again by asking. */
@@ -9,16 +10,23 @@ const NODES_MAX = 100_000;
 
 export class NodeTable {
   readonly #root: DirectoryNode;
+  readonly #journal: NodeJournal;
   readonly #detach: (node: Node) => void;
   readonly #nodes = new Map<InodeId, Node>();
-  #nextInode = (ROOT_INODE as number) + 1;
+  #nextInode: number;
   #evictAbove = NODES_MAX;
 
   /** `detach` takes the name of a node that is to be forgotten. */
-  constructor(root: DirectoryNode, detach: (node: Node) => void) {
+  constructor(root: DirectoryNode, journal: NodeJournal, detach: (node: Node) => void) {
     this.#root = root;
+    this.#journal = journal;
+    this.#nextInode = journal.firstOf("inode", ROOT_INODE + 1);
     this.#detach = detach;
     this.#nodes.set(ROOT_INODE, root);
+  }
+
+  find(inode: InodeId): Node | undefined {
+    return this.#nodes.get(inode);
   }
 
   get(inode: InodeId): Node {
@@ -41,7 +49,13 @@ export class NodeTable {
   }
 
   newInode(): InodeId {
+    this.#journal.reserve("inode", this.#nextInode);
     return this.#nextInode++ as InodeId;
+  }
+
+  /** A node of an earlier worker; it keeps its number. */
+  restore(node: Node): void {
+    this.#nodes.set(node.id, node);
   }
 
   /** What is added is not forgotten by that: whoever made it has not yet looked at it. */
@@ -60,6 +74,7 @@ export class NodeTable {
     const node = this.#nodes.get(inode);
     if (node === undefined) return;
     node.lookupCount = Math.max(0, node.lookupCount - count);
+    this.#journal.note(node);
     this.dropIfUnused(node);
   }
 

@@ -110,6 +110,8 @@ export class FileNode extends NodeBase {
   unsureAppend: UnsureAppend | undefined;
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
+  /** Where it was before it was unlinked, for as long as its object is not deleted because readers need it (RULES 28). */
+  postponed: { readonly parent: InodeId; readonly name: string } | undefined;
   /** Readers of the serve mount who are using the copy just now: it is not put to rest meanwhile. */
   borrowers = 0;
   /** Its bytes are being fetched since then because its name was looked up; nobody has asked for any yet. */
@@ -155,6 +157,11 @@ export class FileNode extends NodeBase {
     (this.#unsure ??= new Set()).add(operationId);
   }
 
+  /** The outcome of this one is known. */
+  becomeSureOf(operationId: string): void {
+    this.#unsure?.delete(operationId);
+  }
+
   becomeSure(): void {
     this.#unsure = undefined;
   }
@@ -193,7 +200,7 @@ export class SpecialNode extends NodeBase {
 
   constructor(
     id: InodeId,
-    parent: DirectoryNode,
+    parent: DirectoryNode | undefined,
     name: string,
     kind: SpecialNode["kind"],
     version: ObjectInfo,

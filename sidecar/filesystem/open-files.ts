@@ -29,11 +29,12 @@ export class OpenFiles {
   readonly #context: Context;
   readonly #resting: Resting;
   readonly #handles = new Map<HandleId, OpenFile>();
-  #nextHandle = 1;
+  #nextHandle: number;
 
   constructor(context: Context, resting: Resting) {
     this.#context = context;
     this.#resting = resting;
+    this.#nextHandle = context.journal.firstOf("handle", 1);
   }
 
   get(id: HandleId): OpenFile {
@@ -60,6 +61,13 @@ export class OpenFiles {
         throw error;
       }
     });
+  }
+
+  /** A handle that is open from now on, or was under an earlier worker. */
+  restore(handle: OpenFile): void {
+    this.#handles.set(handle.id, handle);
+    handle.node.addHandle(handle);
+    this.#context.journal.note(handle.node);
   }
 
   refuseIfReadOnly(): void {
@@ -153,6 +161,7 @@ export class OpenFiles {
     const { node } = handle;
     this.#handles.delete(id);
     node.removeHandle(handle);
+    this.#context.journal.note(node);
     if (node.opened.size > 0) return;
     try {
       if (node.saveError !== undefined) await this.#resting.giveUp(node);
@@ -218,10 +227,9 @@ export class OpenFiles {
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
     node.access ??= this.#chooseAccess(node, flags);
     const noFlush = !writable && node.version !== undefined; // closing a file that was just made makes its object
+    this.#context.journal.reserve("handle", this.#nextHandle);
     const id = this.#nextHandle++ as HandleId;
-    const handle: OpenFile = { id, node, writable, append, running, position: new ReaderPosition() };
-    this.#handles.set(id, handle);
-    node.addHandle(handle);
+    this.restore({ id, node, writable, append, running, position: new ReaderPosition() });
     if (node.access === "kernel" && node.backing !== undefined) {
       if (writable) {
         node.contentSerial += 1;

@@ -33,6 +33,7 @@ export class Patcher {
   /** Records that the node's attributes must reach the bucket; resolves when a crash would not lose that. */
   async owe(node: Node): Promise<void> {
     node.patchOwed = true;
+    this.#context.journal.note(node);
     this.#owing.add(node);
     let target = this.#target(node);
     if (target === undefined && isDirectory(node)) {
@@ -67,6 +68,7 @@ export class Patcher {
     // What changed while it was being sent is owed still, now to the version this made.
     if (!isDeepStrictEqual(metadata, this.#metadata(node))) return this.owe(node);
     node.patchOwed = false;
+    this.#context.journal.note(node);
     this.#owing.delete(node);
     await this.#context.owed.patchDone(target.name);
   }
@@ -159,8 +161,11 @@ export class Patcher {
   }
 
   /** A folder exists in the bucket by its own object `name/`, with its attributes. */
-  async writePlaceholder(directory: DirectoryNode): Promise<void> {
-    const { bucket, tree, directoryDefaults, nextOperationId } = this.#context;
+  async writePlaceholder(
+    directory: DirectoryNode,
+    operationId = this.#context.nextOperationId(),
+  ): Promise<void> {
+    const { bucket, tree, directoryDefaults } = this.#context;
     const encoded = Object.entries(encodeAttributes(storedAttributes(directory), directoryDefaults));
     const metadata = Object.fromEntries(
       encoded.filter((entry): entry is [string, string] => entry[1] !== null),
@@ -173,7 +178,7 @@ export class Patcher {
         { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 },
         "absent",
         { contentType: "application/x-directory", metadata },
-        { operationId: nextOperationId() },
+        { operationId },
       );
       directory.placeholder = placed.value;
       directory.patchOwed = false;

@@ -15,6 +15,7 @@ import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
 import type { Folders } from "./folders.ts";
 import { ObjectMover, type Moving } from "./move-objects.ts";
+import { MovedFolders } from "./moved-folders.ts";
 import type { Namespace } from "./namespace.ts";
 import { checkNewName, pathBelow } from "./names.ts";
 import { isDirectory, isFile, movesAroundEnded, type DirectoryNode, type Node } from "./nodes.ts";
@@ -35,6 +36,7 @@ export class FolderRenamer {
   readonly #folders: Folders;
   readonly #mover: ObjectMover;
   readonly #native: NativeRenamer | undefined;
+  readonly #moved: MovedFolders;
 
   constructor(
     context: Context,
@@ -46,10 +48,12 @@ export class FolderRenamer {
     this.#namespace = parts.namespace;
     this.#patcher = parts.patcher;
     this.#mover = new ObjectMover(context);
+    this.#moved = new MovedFolders(context);
     this.#native = context.hierarchical ? new NativeRenamer(context, parts.patcher) : undefined;
   }
 
-  async rename(node: DirectoryNode, to: Place, flag: RenameFlag): Promise<void> {
+  /** `again`: an earlier worker had begun it for the same request, and may have done it. */
+  async rename(node: DirectoryNode, to: Place, flag: RenameFlag, again = false): Promise<void> {
     const { tree } = this.#context;
     await movesAroundEnded(node, to.parent);
     const { parent, name } = node;
@@ -60,6 +64,8 @@ export class FolderRenamer {
     for (let above: Node | undefined = to.parent; above !== undefined; above = above.parent) {
       if (above === node) throw new FileSystemError("EINVAL", "a folder cannot move into itself");
     }
+    if (again && (await this.#moved.areMoved(node, tree.objectName(node), destination)))
+      return this.#place(node, { parent, name }, to);
     const target = to.parent.children.get(to.name);
     if (target === node) return;
     if (target !== undefined && flag === "no-replace")
@@ -80,10 +86,11 @@ export class FolderRenamer {
       log.warn({ source, destination }, "finishing a folder rename of an earlier run");
       if (this.#native !== undefined) {
         await this.#native.finish(rename);
-        continue;
+      } else {
+        await this.#mover.finish(source, destination);
+        await owed.renameDone(source);
       }
-      await this.#mover.finish(source, destination);
-      await owed.renameDone(source);
+      await this.#moved.finished(rename);
     }
   }
 

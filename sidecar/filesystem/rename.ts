@@ -14,6 +14,7 @@ import type { Namespace } from "./namespace.ts";
 import { FETCH_WHOLE_BYTES } from "./sizes.ts";
 import type { Patcher } from "./patch.ts";
 import type { Resting } from "./resting.ts";
+import { movedByUs } from "./moved-by-us.ts";
 import { keepTimesApart } from "./times-apart.ts";
 import type { VersionTimes } from "./version-times.ts";
 
@@ -25,6 +26,11 @@ const READERS_PATIENCE_MS = 5000;
 export interface Place {
   readonly parent: DirectoryNode;
   readonly name: string;
+}
+
+interface How {
+  readonly flag: RenameFlag;
+  readonly again: boolean;
 }
 
 export class FileRenamer {
@@ -53,7 +59,8 @@ export class FileRenamer {
     this.#patcher = parts.patcher;
   }
 
-  async rename(node: ObjectNode, to: Place, flag: RenameFlag): Promise<void> {
+  /** `again`: an earlier worker had begun it for the same request, and may have moved the object. */
+  async rename(node: ObjectNode, to: Place, flag: RenameFlag, again = false): Promise<void> {
     const { tree } = this.#context;
     await movesEnded(node);
     await movesEnded(to.parent);
@@ -69,19 +76,14 @@ export class FileRenamer {
     try {
       await runInAll(
         turns.map(({ changes }) => changes),
-        () => this.#renameInTurn(node, target, to, flag),
+        () => this.#renameInTurn(node, target, to, { flag, again }),
       );
     } finally {
       for (const end of ends) end();
     }
   }
 
-  async #renameInTurn(
-    node: ObjectNode,
-    target: ObjectNode | undefined,
-    to: Place,
-    flag: RenameFlag,
-  ): Promise<void> {
+  async #renameInTurn(node: ObjectNode, target: ObjectNode | undefined, to: Place, how: How): Promise<void> {
     const { tree } = this.#context;
     const { parent, name } = node;
     if (parent === undefined) throw new FileSystemError("ENOENT", "the file was removed");
@@ -90,7 +92,7 @@ export class FileRenamer {
       target?.version?.generation ??
       (isFile(target) ? target.replaces : undefined) ??
       to.parent.postponed.get(to.name)?.version?.generation;
-    if (node.version !== undefined) await this.#moveObject(node, target, to, flag, replaced ?? "absent");
+    if (node.version !== undefined) await this.#moveObject(node, target, to, how, replaced ?? "absent");
     else if (isFile(node)) {
       await this.#namespace.removeReplaced(node);
       node.replaces = replaced;
@@ -110,7 +112,7 @@ export class FileRenamer {
     node: ObjectNode,
     target: Node | undefined,
     to: Place,
-    flag: RenameFlag,
+    how: How,
     expected: Expected,
   ): Promise<void> {
     const { tree, store, owed } = this.#context;
@@ -118,7 +120,7 @@ export class FileRenamer {
     if (version === undefined) return;
     await this.#saveReadersOf(target);
     const destination = tree.objectName(to.parent) + to.name;
-    const moved = await this.#moveUntilSettled(node, version, destination, flag, expected);
+    const moved = await this.#moveUntilSettled(node, version, destination, how, expected);
     if (node.patchOwed) await owed.patchDone(version.name);
     tree.confirmOwn(node, moved.value, moved.dateMs);
     if (isFile(node)) this.#context.witness().renamed(node);
@@ -132,7 +134,7 @@ export class FileRenamer {
     node: ObjectNode,
     version: ObjectInfo,
     destination: string,
-    flag: RenameFlag,
+    { flag, again }: How,
     firstExpected: Expected,
   ): Promise<Dated<ObjectInfo>> {
     const { bucket, log } = this.#context;
@@ -143,6 +145,8 @@ export class FileRenamer {
       } catch (error) {
         if (!isBucketError(error, "precondition-failed", "not-found") || attempt >= MOVE_ATTEMPTS)
           throw error;
+        const moved = again ? await movedByUs(this.#context, version, destination) : undefined;
+        if (moved !== undefined) return moved;
         await this.#requireSource(node, version, error);
         const { value: live } = await bucket.stat(destination);
         if (flag === "no-replace" && live !== undefined)

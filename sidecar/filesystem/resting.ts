@@ -168,4 +168,5 @@ export function unshare(context: Context, node: FileNode): void {
   if (node.backing === undefined) return;
   context.kernel().unshareFile(node.backing);
   node.backing = undefined;
+  context.journal.note(node);
 }

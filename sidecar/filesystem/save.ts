@@ -201,7 +201,7 @@ export class Saver {
   }
 
   async #insert(node: FileNode, snapshot: Snapshot, expected: Expected): Promise<Inserted> {
-    const { tree, bucket, owed, nextOperationId } = this.#context;
+    const { tree, bucket, owed, nextOperationId, journal } = this.#context;
     const { parent, name, copy } = node;
     if (parent === undefined || copy === undefined)
       throw new FileSystemError("ESTALE", "the file has no name any more");
@@ -214,6 +214,9 @@ export class Saver {
       await owed.uploadStarted(copy.id, object, operationId, url);
     };
     const endChange = tree.beginChange(parent, name);
+    node.becomeUnsure(operationId); // a worker that takes over would not know whether it arrived
+    journal.note(node);
+    journal.commit();
     try {
       const made = await bucket.insert(object, snapshot.source, expected, properties, {
         operationId,
@@ -221,7 +224,7 @@ export class Saver {
       });
       return { ...made, attributes };
     } catch (error) {
-      if (isBucketError(error) && error.uncertain) node.becomeUnsure(operationId);
+      if (!isBucketError(error) || !error.uncertain) node.becomeSureOf(operationId);
       throw error;
     } finally {
       endChange();
@@ -242,6 +245,7 @@ export class Saver {
     this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
     node.copy?.settle(value, snapshot.stamp);
+    this.#context.journal.note(node);
     // Of a file that was written to meanwhile a later run must not think that the bucket has it all.
     if (node.copy?.changed() === false) store.uploaded(node.copy, value.name);
     node.parent?.postponed.delete(node.name);

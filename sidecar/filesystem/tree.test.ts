@@ -1,4 +1,5 @@
 import test from "ava";
+import { Journal } from "../handover/journal.ts";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import type { FileNode, Node } from "./nodes.ts";
 import { placeSerial } from "./observations.ts";
@@ -27,6 +28,7 @@ function newTree(hierarchical = false) {
     prefix: "",
     hierarchical,
     fileDefaults: owner,
+    journal: new Journal(),
     directoryDefaults: { ...owner, mode: 0o777 },
     trust: { freshnessMs: 60_000, soleWriter: false },
     monotonicMs: () => 0,

@@ -13,25 +13,8 @@ import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
 import { NodeTable } from "./node-table.ts";
 import { isNews, Observations, type Observation } from "./observations.ts";
-import { confirmation, type TrustRule } from "./trust.ts";
-
-export interface TreeOptions {
-  readonly prefix: string;
-  /** Whether a folder renamed elsewhere may bring versions that are older than those it replaces. */
-  readonly hierarchical: boolean;
-  readonly fileDefaults: OwnerAndMode;
-  readonly directoryDefaults: OwnerAndMode;
-  readonly trust: TrustRule;
-  readonly monotonicMs: () => number;
-  readonly wallNs: () => bigint;
-  /** A name the kernel may remember now stands for something else, or nothing. */
-  readonly entryChanged: (parent: DirectoryNode, name: string) => void;
-  readonly attributesChanged: (node: Node) => void;
-  /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
-  readonly placeChanged: (parent: DirectoryNode, name: string) => void;
-  /** A file lost its name in this folder to a newer version, or its object is gone. */
-  readonly replaced: (node: FileNode, from: DirectoryNode) => void;
-}
+import type { TreeOptions } from "./tree-options.ts";
+import { confirmation } from "./trust.ts";
 
 export class Tree {
   readonly root: DirectoryNode;
@@ -46,11 +29,16 @@ export class Tree {
     Object.assign(this.root, options.directoryDefaults);
     this.root.lookupCount = 1;
     this.#stampNow(this.root);
-    this.#nodes = new NodeTable(this.root, (node) => this.detach(node));
+    this.#nodes = new NodeTable(this.root, options.journal, (node) => this.detach(node));
   }
 
   get(inode: InodeId): Node {
     return this.#nodes.get(inode);
+  }
+
+  /** As `get`; undefined if it is not known. */
+  find(inode: InodeId): Node | undefined {
+    return this.#nodes.find(inode);
   }
 
   directory(inode: InodeId): DirectoryNode {
@@ -82,6 +70,7 @@ export class Tree {
   touch(directory: DirectoryNode): void {
     const now = this.#options.wallNs();
     Object.assign(directory, { modifyTimeNs: now, changeTimeNs: now });
+    this.#options.journal.note(directory);
   }
 
   /** Notes that a question is about to be asked; end it when the answer was taken in. */
@@ -225,6 +214,7 @@ export class Tree {
     if (parent.children.get(node.name) === node) parent.children.delete(node.name);
     node.parent = undefined;
     node.changeTimeNs = this.#options.wallNs();
+    this.#options.journal.note(node);
     this.#options.placeChanged(parent, node.name);
     this.#nodes.dropIfUnused(node);
   }
@@ -239,6 +229,7 @@ export class Tree {
     node.name = name;
     node.changeTimeNs = this.#options.wallNs();
     parent.children.set(name, node);
+    this.#options.journal.note(node);
     if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name);
     this.#options.placeChanged(parent, name);
   }
@@ -255,6 +246,7 @@ export class Tree {
       node.name = name;
       node.changeTimeNs = this.#options.wallNs();
       parent.children.set(name, node);
+      this.#options.journal.note(node);
       this.touch(parent);
       this.#options.placeChanged(parent, name);
     }
@@ -274,12 +266,20 @@ export class Tree {
   /** What an upload or a move made of a node: the name now stands for this version, confirmed just now. */
   confirmOwn(node: Node, object: ObjectInfo, dateMs: number): void {
     if (!isDirectory(node)) node.version = object;
+    this.#options.journal.note(node);
     node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, this.#options.monotonicMs());
   }
 
   /** Forgets what is more than should be remembered and nobody uses. */
   trim(): void {
     this.#nodes.trim();
+  }
+
+  /** A node of an earlier worker, with the place it had. */
+  restore(node: Node, parent: DirectoryNode | undefined): void {
+    node.parent = parent;
+    parent?.children.set(node.name, node);
+    this.#nodes.restore(node);
   }
 
   /** Gives back kernel references. */
@@ -321,6 +321,7 @@ export class Tree {
     const changed =
       node.uid !== uid || node.gid !== gid || node.mode !== mode || node.modifyTimeNs !== modifyTimeNs;
     Object.assign(node, { uid, gid, mode, extended: undefined });
+    this.#options.journal.note(node);
     if (isDirectory(node)) node.placeholder = object;
     else node.version = object;
     if (!isDirectory(node) || object.metadata["mtime"] !== undefined) node.modifyTimeNs = modifyTimeNs;

@@ -22,6 +22,7 @@ const native = {
     "intptr_t copy_file_range(int from, void *fromOffset, int to, void *toOffset, size_t length, unsigned int flags)",
   ),
   lseek: libc.func("int64_t lseek(int fd, int64_t offset, int whence)"),
+  poll: libc.func("int poll(void *descriptors, unsigned long count, int timeoutMs)"),
   read: libc.func("intptr_t read(int fd, void *buffer, size_t length)"),
   mount: libc.func(
     "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
@@ -199,6 +200,18 @@ export function readOrErrno(descriptor: number, buffer: Buffer): number {
   const count: unknown = native.read(descriptor, buffer, buffer.length);
   if (typeof count !== "number") throw new TypeError("read returned no number");
   return count >= 0 ? count : -koffi.errno();
+}
+
+const POLLOUT = 0x004;
+// struct pollfd: int fd; short events; short revents.
+const asked = Buffer.alloc(8);
+
+/** Whether a write to the descriptor would not wait, or fail at once, poll(2). */
+export function isWritable(descriptor: number): boolean {
+  asked.writeInt32LE(descriptor, 0);
+  asked.writeInt16LE(POLLOUT, 4);
+  asked.writeInt16LE(0, 6);
+  return Number(native.poll(asked, 1, 0)) > 0;
 }
 
 /** mount(2). `data` are the file system's own options, comma separated. */

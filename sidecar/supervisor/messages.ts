@@ -1,21 +1,31 @@
 // What supervisor and worker say to each other over their IPC channel. Plain JSON.
 //
 //   supervisor                       worker
-//   start {options}          →
+//                            ←       loaded {version}      the code is; a standby comes no further
+//   start {options, handover} →
 //                            ←       ready                 bucket and state were checked, nothing is mounted yet
 //                            ←       failed {message, …}   …or it cannot be done; the worker exits
 //   mounted                  →                             the devices can be read from now on
-//                            ←       serving {passthrough} INIT was answered, on each
+//                            ←       serving {passthrough} INIT was answered, on each; or an earlier worker's was
+//                            ←       alive                 every second from then on
 //   stop {hurry}             →                             refuse writes, upload what is owed; a second one hurries
 //                            ←       drained {owed}        no notification is sent any more
 //   unmounted                →                             no request will come; end
 //
-// `failed` may come at any time before `serving`. A disconnected channel means that the other process is gone.
+// `start` with `again`: the folder is mounted, and another worker has served it. `failed` may come at any time before
+// `serving`. A disconnected channel means that the other process is gone.
 
 import type { MountOptions } from "../config/mount-options.ts";
 
 export type ToWorker =
-  | { readonly type: "start"; readonly options: MountOptions }
+  | {
+      readonly type: "start";
+      readonly options: MountOptions;
+      /** Path of handover.db. */
+      readonly handover: string;
+      /** An earlier worker has served this mount. */
+      readonly again: boolean;
+    }
   | { readonly type: "mounted" }
   | { readonly type: "stop"; readonly hurry: boolean }
   | { readonly type: "unmounted" };
@@ -25,9 +35,13 @@ export interface ServingReport {
   /** Why passthrough is not used. */
   readonly reasonNot?: string;
   readonly protocolMinor: number;
+  /** What the worker leaves unanswered comes again to the next one: it may be replaced. */
+  readonly resends: boolean;
 }
 
 export type FromWorker =
+  /** The code is loaded; it understands this version of handover.db. */
+  | { readonly type: "loaded"; readonly handoverVersion: number }
   | { readonly type: "ready" }
   | {
       readonly type: "failed";
@@ -37,7 +51,12 @@ export type FromWorker =
       readonly remedy?: string;
     }
   | ({ readonly type: "serving" } & ServingReport)
+  /** Requests answered so far. */
+  | { readonly type: "alive"; readonly answered: number }
   | { readonly type: "drained"; readonly owed: number };
+
+/** How often a worker says that it is alive. */
+export const HEARTBEAT_MS = 250;
 
 /** The descriptor of the app's mount's /dev/fuse in the worker; 4 is the channel of these messages. */
 export const DEVICE_DESCRIPTOR = 3;

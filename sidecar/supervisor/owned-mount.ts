@@ -45,8 +45,14 @@ export class OwnedMount {
   async mount(): Promise<void> {
     await mountBoth(this.device, this.#settings);
     this.#mounted = true;
+    this.note();
+  }
+
+  /** Notes who supervises and who serves it, for `unmount`, `upgrade` and the next start. */
+  note(worker?: number): void {
+    if (!this.#mounted) return;
     try {
-      noteSupervisor(this.directory);
+      noteSupervisor(this.directory, worker);
     } catch (error) {
       this.#log.warn({ err: error }, "it could not be noted which process serves the folder");
     }

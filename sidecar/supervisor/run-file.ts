@@ -41,15 +41,18 @@ interface RunRecord {
   readonly directory: string;
   readonly pid: number;
   readonly startTime: string;
+  /** The process that serves it. */
+  readonly worker?: number;
 }
 
 function fileNameFor(directory: string): string {
   return `${createHash("sha256").update(directory).digest("hex").slice(0, 16)}.json`;
 }
 
-/** Notes that this process supervises the mount at `directory` (absolute, without links). */
-export function noteSupervisor(directory: string): void {
-  const record: RunRecord = { directory, pid: process.pid, startTime: startTimeOf(process.pid) ?? "" };
+/** Notes that this process supervises the mount at `directory` (absolute, without links), and who serves it. */
+export function noteSupervisor(directory: string, worker = process.pid): void {
+  const startTime = startTimeOf(process.pid) ?? "";
+  const record: RunRecord = { directory, pid: process.pid, startTime, worker };
   const uid = process.getuid?.() ?? 0;
   for (const folder of runFolders(uid)) {
     fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
@@ -72,11 +75,20 @@ export function forgetSupervisor(directory: string): void {
 
 /** The process that supervises the mount at `directory`, if it is noted and still runs. */
 export function livingSupervisor(directory: string): number | undefined {
+  return livingRecord(directory)?.pid;
+}
+
+/** The process that serves the mount at `directory`, as its living supervisor has noted. */
+export function workerOf(directory: string): number | undefined {
+  return livingRecord(directory)?.worker;
+}
+
+function livingRecord(directory: string): RunRecord | undefined {
   for (const uid of possibleOwners(directory)) {
     for (const folder of runFolders(uid)) {
       const record = readRecord(folder, directory, uid);
       if (record === undefined || record.directory !== directory) continue;
-      if (startTimeOf(record.pid) === record.startTime && ownerOf(record.pid) === uid) return record.pid;
+      if (startTimeOf(record.pid) === record.startTime && ownerOf(record.pid) === uid) return record;
     }
   }
   return undefined;
@@ -117,7 +129,8 @@ function isRunRecord(value: unknown): value is RunRecord {
     "pid" in value &&
     Number.isInteger(value.pid) &&
     "startTime" in value &&
-    typeof value.startTime === "string"
+    typeof value.startTime === "string" &&
+    (!("worker" in value) || Number.isInteger(value.worker))
   );
 }
 

@@ -70,7 +70,15 @@ export interface SingleProcessOptions<FileSystem> {
 export function mountHere<FileSystem>(options: SingleProcessOptions<FileSystem>): SupervisedMount {
   const mount = new SingleProcess(options);
   const finished = mount.run();
-  return { ready: mount.ready.promise, finished, stop: (signal) => mount.stop(signal) };
+  return {
+    ready: mount.ready.promise,
+    finished,
+    stop: (signal) => mount.stop(signal),
+    upgrade: async () =>
+      options.log.error(
+        "a mount through libfuse (--channel native) cannot be upgraded; start it again instead",
+      ),
+  };
 }
 
 /** Asked to stop while still starting. */

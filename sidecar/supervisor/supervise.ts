@@ -10,7 +10,9 @@ import type { Log } from "../telemetry/log.ts";
 import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
 import { MountRefused } from "./mount-refused.ts";
 import { sourceOf } from "./mount-stack.ts";
+import { HandoverPlace } from "./handover-place.ts";
 import { OwnedMount } from "./owned-mount.ts";
+import { Succession } from "./succession.ts";
 import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
 
 // What the worker gets beyond its own time limit before it counts as stuck.
@@ -37,6 +39,8 @@ export interface SupervisedMount {
   readonly finished: Promise<number>;
   /** Ends it in good order; a second call hurries. */
   stop(signal: string): void;
+  /** Replaces the worker by the code that is on disk now. */
+  upgrade(): Promise<void>;
 }
 
 /** Mounts, and keeps the mount until stopped or until the worker ends. */
@@ -47,6 +51,7 @@ export function superviseMount(options: SuperviseOptions): SupervisedMount {
     ready: supervision.ready.promise,
     finished,
     stop: (signal) => supervision.stop(signal),
+    upgrade: () => supervision.upgrade(),
   };
 }
 
@@ -61,7 +66,10 @@ class Supervision {
   readonly #hurried = Promise.withResolvers<void>();
   #stopping = false;
   #lost = false;
-  #worker: WorkerProcess | undefined;
+  #workers: Succession | undefined;
+  #handover: HandoverPlace | undefined;
+  /** The current worker may be followed by another: the kernel repeats what it left unanswered. */
+  #replaceable = false;
   /** The app's mount and, if asked for, the serve mount. */
   readonly #mounts: OwnedMount[] = [];
 
@@ -71,11 +79,19 @@ class Supervision {
     this.ready.promise.catch(() => {}); // also told by the exit code; whoever waits for `ready` reports it
   }
 
+  /** Replaces the worker by the code that is on disk now. Programs notice a pause at most. */
+  async upgrade(): Promise<void> {
+    if (this.#stopping || this.#workers === undefined) return;
+    if (!this.#replaceable)
+      return this.#log.error("the worker of this mount cannot be replaced: the kernel is too old");
+    await this.#workers.replace();
+  }
+
   stop(signal: string): void {
     const hurry = this.#stopping;
     this.#log.info({ signal, hurry }, hurry ? "stopping at once" : "stopping");
     this.#stopping = true;
-    this.#worker?.send({ type: "stop", hurry });
+    this.#workers?.current.send({ type: "stop", hurry });
     this.#stopped.resolve();
     if (hurry) this.#hurried.resolve();
   }
@@ -85,21 +101,28 @@ class Supervision {
     if (failure === undefined) {
       this.ready.resolve();
       this.#options.onReady?.();
-      await Promise.race([this.#stopped.promise, this.#worker?.ended]);
-      // A later worker on the same mount would be started here, now that `ended` says its predecessor is reaped.
-      if (!this.#stopping) {
-        this.#lost = true;
-        await this.#logUnexpectedEnd();
-      }
+      await this.#keepServed();
     }
     const code = await this.#bringDown();
     return failure ?? code;
   }
 
-  async #logUnexpectedEnd(): Promise<void> {
-    const end = await this.#worker?.ended;
+  /** Resolves when it is to end, or there is nobody to serve it. */
+  async #keepServed(): Promise<void> {
+    const workers = this.#workers;
+    while (workers !== undefined && !this.#stopping) {
+      await Promise.race([this.#stopped.promise, workers.current.ended]);
+      if (this.#stopping) return;
+      if (this.#replaceable && (await workers.next(() => !this.#stopping))) continue;
+      if (this.#stopping) return;
+      this.#lost = true;
+      return this.#logUnexpectedEnd(workers.current);
+    }
+  }
+
+  async #logUnexpectedEnd(worker: WorkerProcess): Promise<void> {
     this.#log.error(
-      { how: end && describeEnd(end), directory: this.#mounts[0]?.directory },
+      { how: describeEnd(await worker.ended), directory: this.#mounts[0]?.directory },
       "the worker ended unexpectedly; the folder stays empty and read-only until the next start, or `sidemount unmount`",
     );
   }
@@ -123,15 +146,23 @@ class Supervision {
     await this.#unlessStopped(this.#prepareMounts());
     const [{ directory }, serve] = this.#mounts as [OwnedMount, OwnedMount | undefined];
     const devices = this.#mounts.map(({ device }) => device);
-    const worker = new WorkerProcess(workerCommand, workerEnvironment, devices);
-    this.#worker = worker;
+    const spawn = (): WorkerProcess => new WorkerProcess(workerCommand, workerEnvironment, devices);
     const serveDirectory = serve?.directory;
     const real = { directory, ...(serveDirectory === undefined ? {} : { serveDirectory }) }; // paths without links
-    worker.send({ type: "start", options: { ...mountOptions, ...real } });
+    this.#handover = new HandoverPlace(mountOptions.stateDirectory);
+    const options = { ...mountOptions, ...real };
+    const start = { type: "start", options, handover: this.#handover.path, again: false } as const;
+    const worker = spawn();
+    const onServing = ({ pid }: WorkerProcess): void => this.#mounts.forEach((mount) => mount.note(pid));
+    this.#workers = new Succession({ spawn, start, log: this.#log, onServing }, worker);
+    worker.send(start);
     await this.#unlessStopped(worker.expect("ready"));
     for (const mount of this.#mounts) await mount.mount();
     worker.send({ type: "mounted" });
     const serving = await this.#unlessStopped(worker.expect("serving"));
+    this.#replaceable = serving.resends;
+    this.#workers.serving();
+    onServing(worker);
     const { passthrough, reasonNot, protocolMinor } = serving;
     const found = { channel: "device", passthrough, reasonNot, protocol: `7.${protocolMinor}` };
     this.#log.info({ directory, serveDirectory, ...found }, "mounted");
@@ -161,10 +192,12 @@ class Supervision {
 
   /** Ends worker and mount, whatever state they are in. */
   async #bringDown(): Promise<number> {
-    const worker = this.#worker;
+    this.#workers?.end();
+    const worker = this.#workers?.current;
     const code = worker === undefined ? EXIT_DONE : await this.#endWorker(worker);
     // Programs that go on without the mount must not write where nobody would find it (RULES 31).
     for (const mount of this.#mounts) await mount.dispose({ keepUnderlay: this.#lost });
+    this.#handover?.remove();
     return code;
   }
 

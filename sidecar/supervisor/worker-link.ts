@@ -1,11 +1,12 @@
 // The worker's end of the channel to its supervisor.
 
-import type { MountOptions } from "../config/mount-options.ts";
 import type { FromWorker, ServingReport, ToWorker } from "./messages.ts";
+
+export type StartMessage = Extract<ToWorker, { type: "start" }>;
 
 export interface WorkerHandlers {
   /** Check bucket and state, then call `ready` or `failed`. */
-  onStart(options: MountOptions): void;
+  onStart(start: StartMessage): void;
   /** Descriptor 3 is mounted: serve it, then call `serving`. */
   onMounted(): void;
   /** Refuse writes, drain, stop notifications, then call `drained`. Comes a second time with `hurry`. */
@@ -20,15 +21,17 @@ export interface SupervisorLink {
   ready(): void;
   failed(message: string, exitCode: number, remedy?: string): void;
   serving(report: ServingReport): void;
+  /** `answered`: requests so far. */
+  alive(answered: number): void;
   drained(owed: number): void;
 }
 
 /**
  * Listens to the supervisor. From now on the signals that a terminal or an init system sends to all processes of
  * a group at once do nothing here: the supervisor gets them too and says what is to be done. Once it is gone,
- * they mean what they always mean.
+ * they mean what they always mean. `handoverVersion`: of the database that this code understands.
  */
-export function connectToSupervisor(handlers: WorkerHandlers): SupervisorLink {
+export function connectToSupervisor(handlers: WorkerHandlers, handoverVersion: number): SupervisorLink {
   if (process.send === undefined) throw new Error("this process was not started by a supervisor");
   const ignore = () => {};
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -38,11 +41,13 @@ export function connectToSupervisor(handlers: WorkerHandlers): SupervisorLink {
     for (const signal of signals) process.off(signal, ignore);
     handlers.onOrphaned();
   });
+  say({ type: "loaded", handoverVersion });
   return {
     ready: () => say({ type: "ready" }),
     failed: (message, exitCode, remedy) =>
       say({ type: "failed", message, exitCode, ...(remedy !== undefined && { remedy }) }),
     serving: (report) => say({ type: "serving", ...report }),
+    alive: (answered) => say({ type: "alive", answered }),
     drained: (owed) => say({ type: "drained", owed }),
   };
 }
@@ -50,7 +55,7 @@ export function connectToSupervisor(handlers: WorkerHandlers): SupervisorLink {
 function receive(handlers: WorkerHandlers, message: ToWorker): void {
   switch (message.type) {
     case "start":
-      return handlers.onStart(message.options);
+      return handlers.onStart(message);
     case "mounted":
       return handlers.onMounted();
     case "stop":

@@ -36,6 +36,10 @@ export class WorkerProcess {
   readonly #messages = new Map<FromWorker["type"], PromiseWithResolvers<FromWorker>>();
   readonly #failed = Promise.withResolvers<never>();
   #end: WorkerEnd | undefined;
+  /** When it was last heard of, by our monotonic clock. */
+  heardMs = performance.now();
+  /** Requests it has answered, as it last said. */
+  answered = 0;
 
   /** Starts it. `environment` is its whole environment; `devices` are the app's mount's and the serve mount's. */
   constructor(
@@ -92,6 +96,11 @@ export class WorkerProcess {
   }
 
   #receive(message: FromWorker): void {
+    this.heardMs = performance.now();
+    if (message.type === "alive") {
+      this.answered = message.answered;
+      return;
+    }
     if (message.type === "failed") {
       return this.#failed.reject(new WorkerFailed(message.message, message.exitCode, message.remedy));
     }

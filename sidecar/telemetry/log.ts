@@ -8,6 +8,7 @@ import { isatty } from "node:tty";
 
 import pino from "pino";
 
+import { PatientWriter } from "../lib/patient-writer.ts";
 import { loggable } from "./loggable.ts";
 import { withoutSecrets } from "./secrets.ts";
 
@@ -57,9 +58,10 @@ export function createLog(level: string, to: LogDestination | 1 | 2 = 1): Log {
   return log;
 }
 
-// Synchronous: a line that was logged before a crash is a line that can be read after it.
+// Written at once: a line that was logged before a crash is a line that can be read after it. But nobody waits for a
+// reader that does not read.
 function openDescriptor(descriptor: 1 | 2): LogDestination {
-  if (!isatty(descriptor)) return pino.destination({ fd: descriptor, sync: true });
+  if (!isatty(descriptor)) return (writers[descriptor] ??= new PatientWriter(descriptor, lost));
   // Loaded on terminals only: a service pays neither its time nor its memory.
   const pretty = createRequire(import.meta.url)("pino-pretty") as (options: object) => LogDestination;
   return pretty({
@@ -73,4 +75,13 @@ function openDescriptor(descriptor: 1 | 2): LogDestination {
     translateTime: "SYS:HH:MM:ss",
     singleLine: true,
   });
+}
+
+/** One for each descriptor: what it keeps must not be overtaken. */
+const writers: Partial<Record<1 | 2, PatientWriter>> = {};
+
+function lost(lines: number): string {
+  const time = new Date().toISOString();
+  const message = "lines of this log were lost, because nobody read it fast enough";
+  return `${JSON.stringify({ severity: "WARNING", time, lines, message })}\n`;
 }

@@ -3,9 +3,12 @@
 import type { Contested } from "../contested.ts";
 import type { Context } from "../context.ts";
 import type { FileData } from "../file-data.ts";
-import type { FileSystem } from "../filesystem.ts";
+import { OpenDirectories } from "../directories.ts";
+import type { FileSystem, InodeId } from "../filesystem.ts";
+import { restoreDirectories, servedRecords } from "../handover/resume.ts";
+import type { HandoverDatabase } from "../../handover/database.ts";
 import type { Lookup } from "../lookup.ts";
-import type { DirectoryNode, FileNode, Node } from "../nodes.ts";
+import { isDirectory, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
 import type { OpenFiles } from "../open-files.ts";
 import { RecentlyReplaced } from "./recently-replaced.ts";
 import { ServedFileSystem } from "./served-file-system.ts";
@@ -13,6 +16,9 @@ import { ServedNodes } from "./served-nodes.ts";
 import { SetAside } from "./set-aside.ts";
 import { VersionBytes } from "./version-bytes.ts";
 import type { SealedCopy, Witness } from "./witness.ts";
+
+/** A number for entries of listings that nobody has looked up: what libfuse says when it does not know either. */
+const UNKNOWN_INODE = 0xffff_ffff as InodeId;
 
 export interface ServeMountParts {
   readonly lookup: Lookup;
@@ -26,17 +32,30 @@ export class ServeMount implements Witness {
   readonly #nodes: ServedNodes;
   readonly #setAside: SetAside;
   readonly #replaced: RecentlyReplaced;
+  readonly #directories: OpenDirectories;
 
   constructor(context: Context, { lookup, contested, openFiles, data }: ServeMountParts) {
-    const nodes = new ServedNodes(context.tree, (version) => setAside.forgotten(version));
+    const nodes = new ServedNodes(context.tree, context.journal, (version) => setAside.forgotten(version));
     const setAside = new SetAside(context, { openFiles, nodes });
     const bytes = new VersionBytes({ openFiles, data, nodes, setAside, monotonicMs: context.monotonicMs });
     const replaced = new RecentlyReplaced(context.monotonicMs);
     this.#nodes = nodes;
     this.#setAside = setAside;
     this.#replaced = replaced;
-    const parts = { lookup, contested, nodes, bytes, setAside, replaced };
+    const view = {
+      shows: (node: Node) => isDirectory(node) || node.version !== undefined,
+      inode: (node: Node) => nodes.known(node)?.id ?? UNKNOWN_INODE,
+    };
+    this.#directories = new OpenDirectories(context, lookup, view, "serve");
+    const directories = this.#directories;
+    const parts = { lookup, contested, nodes, bytes, setAside, replaced, directories };
     this.fileSystem = new ServedFileSystem(context, parts);
+  }
+
+  /** Takes over from an earlier worker. The tree is restored. */
+  goOn(database: HandoverDatabase): void {
+    this.#nodes.restore(servedRecords(database));
+    restoreDirectories(database, "serve", this.#directories, (inode) => this.#nodes.folder(inode));
   }
 
   replacedElsewhere(parent: DirectoryNode, name: string): void {

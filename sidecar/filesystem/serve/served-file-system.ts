@@ -9,7 +9,7 @@ import { isBucketError } from "../../bucket/errors.ts";
 import { DIRECTORY_ATTRIBUTES_MS, STATISTICS, attributesOf } from "../attributes-of.ts";
 import { isStale, type Contested } from "../contested.ts";
 import type { Context } from "../context.ts";
-import { OpenDirectories } from "../directories.ts";
+import type { OpenDirectories } from "../directories.ts";
 import { FileSystemError } from "../errors.ts";
 import type {
   AttributesReply,
@@ -25,7 +25,7 @@ import type {
 } from "../filesystem.ts";
 import type { Lookup } from "../lookup.ts";
 import { decodeAttributes } from "../metadata.ts";
-import { isDirectory, isFile, movesEnded, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
+import { isFile, movesEnded, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
 import { FETCH_WHOLE_BYTES } from "../sizes.ts";
 import { isTrusted, remainingTrustMs } from "../trust.ts";
 import type { RecentlyReplaced } from "./recently-replaced.ts";
@@ -41,8 +41,6 @@ const LOOKUP_PATIENCE_MS = 2000;
 const LOOK_MS = 3000;
 /** What changed within the last ten seconds is likely to change again. */
 const YOUNG_MS = 10_000;
-/** A number for entries of listings that nobody has looked up: what libfuse says when it does not know either. */
-const UNKNOWN_INODE = 0xffff_ffff as InodeId;
 
 export interface ServedFileSystemParts {
   readonly lookup: Lookup;
@@ -51,6 +49,7 @@ export interface ServedFileSystemParts {
   readonly bytes: VersionBytes;
   readonly setAside: SetAside;
   readonly replaced: RecentlyReplaced;
+  readonly directories: OpenDirectories;
 }
 
 export class ServedFileSystem extends RefusingChanges implements FileSystem {
@@ -65,7 +64,7 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
 
   constructor(
     context: Context,
-    { lookup, contested, nodes, bytes, setAside, replaced }: ServedFileSystemParts,
+    { lookup, contested, nodes, bytes, setAside, replaced, directories }: ServedFileSystemParts,
   ) {
     super();
     this.#context = context;
@@ -75,10 +74,7 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     this.#bytes = bytes;
     this.#setAside = setAside;
     this.#replaced = replaced;
-    this.#directories = new OpenDirectories(context, lookup, {
-      shows: (node) => isDirectory(node) || node.version !== undefined,
-      inode: (node) => nodes.known(node)?.id ?? UNKNOWN_INODE,
-    });
+    this.#directories = directories;
   }
 
   attach(kernel: Kernel): void {

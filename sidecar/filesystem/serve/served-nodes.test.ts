@@ -1,5 +1,6 @@
 import test from "ava";
 import { setImmediate as turnOfTheLoop } from "node:timers/promises";
+import { Journal } from "../../handover/journal.ts";
 import type { ObjectInfo } from "../../bucket/bucket.ts";
 import { ROOT_INODE, type InodeId, type Kernel } from "../filesystem.ts";
 import { isFile, type FileNode } from "../nodes.ts";
@@ -29,6 +30,7 @@ function newServed() {
     prefix: "",
     hierarchical: false,
     fileDefaults: owner,
+    journal: new Journal(),
     directoryDefaults: owner,
     trust: { freshnessMs: 60_000, soleWriter: false },
     monotonicMs: () => 0,
@@ -39,7 +41,7 @@ function newServed() {
     replaced: () => undefined,
   });
   const forgotten: ServedVersion[] = [];
-  const nodes = new ServedNodes(tree, (version) => forgotten.push(version));
+  const nodes = new ServedNodes(tree, new Journal(), (version) => forgotten.push(version));
   const told: string[] = [];
   let waiting: (() => void)[] = [];
   const kernel: Kernel = {

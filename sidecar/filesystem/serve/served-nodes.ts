@@ -9,6 +9,8 @@ import type { ObjectInfo } from "../../bucket/bucket.ts";
 import { ReaderPosition } from "../../copies/fetch.ts";
 import { FileSystemError } from "../errors.ts";
 import { ROOT_INODE, type InodeId, type Kernel } from "../filesystem.ts";
+import type { NodeJournal } from "../handover/node-record.ts";
+import { encodeServed, type ServedRecord } from "../handover/served-record.ts";
 import { isDirectory, type DirectoryNode, type Node, type ObjectNode } from "../nodes.ts";
 import type { Tree } from "../tree.ts";
 
@@ -81,19 +83,22 @@ export type ServedNode = ServedDirectory | ServedVersion;
 
 export class ServedNodes {
   readonly #tree: Tree;
+  readonly #journal: NodeJournal;
   readonly #forgotten: (version: ServedVersion) => void;
   #kernel: Kernel | undefined;
   readonly #nodes = new Map<InodeId, ServedNode>();
   readonly #directories = new Map<DirectoryNode, ServedDirectory>();
   readonly #versions = new Map<ObjectNode, ServedVersion>();
-  #nextInode = (ROOT_INODE as number) + 1;
+  #nextInode: number;
   #versionCount = 0;
   #trimming = false;
   readonly #telling = new Set<Promise<void>>();
 
   /** `forgotten` is called when the kernel does not know a version any more. */
-  constructor(tree: Tree, forgotten: (version: ServedVersion) => void) {
+  constructor(tree: Tree, journal: NodeJournal, forgotten: (version: ServedVersion) => void) {
     this.#tree = tree;
+    this.#journal = journal;
+    this.#nextInode = journal.firstOf("served-inode", ROOT_INODE + 1);
     this.#forgotten = forgotten;
     const root = new ServedDirectory(ROOT_INODE, tree.root);
     root.lookupCount = 1;
@@ -122,6 +127,12 @@ export class ServedNodes {
     return node;
   }
 
+  /** The folder of the tree behind a number, if there is one. */
+  folder(inode: InodeId): DirectoryNode | undefined {
+    const node = this.#nodes.get(inode);
+    return node?.kind === "directory" ? node.directory : undefined;
+  }
+
   version(inode: InodeId): ServedVersion {
     const node = this.get(inode);
     if (node.kind !== "version") throw new FileSystemError("EISDIR", "a folder");
@@ -142,6 +153,7 @@ export class ServedNodes {
     const served = this.known(node) ?? this.#add(node);
     served.lookupCount += 1;
     parent.names.set(name, served);
+    this.#note(served);
     if (served.kind === "version") {
       served.place = { parent, name };
       this.#nodes.delete(served.id); // to the end: last to be trimmed
@@ -153,8 +165,9 @@ export class ServedNodes {
 
   /** As `giveOut`, for a version that no node of the tree stands for. */
   giveOutVersion(parent: ServedDirectory, name: string, version: ObjectInfo): ServedVersion {
-    const served = new ServedVersion(this.#nextInode++ as InodeId, undefined, version);
+    const served = new ServedVersion(this.#newInode(), undefined, version);
     served.lookupCount = 1;
+    this.#note(served);
     served.place = { parent, name };
     this.#nodes.set(served.id, served);
     this.#versionCount += 1;
@@ -166,6 +179,7 @@ export class ServedNodes {
     const served = this.#nodes.get(inode);
     if (served === undefined) return;
     served.lookupCount -= count;
+    this.#note(served);
     if (served.lookupCount > 0) return;
     this.#nodes.delete(inode);
     if (served.kind === "directory") {
@@ -199,6 +213,7 @@ export class ServedNodes {
     if (directory === undefined || child === undefined) return;
     directory.names.delete(name);
     if (child.kind === "version") child.place = undefined;
+    this.#note(child);
     this.#tell(this.kernel.entryChanged(directory.id, name));
   }
 
@@ -217,9 +232,52 @@ export class ServedNodes {
     void telling.finally(() => this.#telling.delete(telling));
   }
 
+  /** What a predecessor had given out. Its nodes are in the tree again. */
+  restore(records: Iterable<readonly [InodeId, ServedRecord]>): void {
+    const all = new Map(records);
+    for (const [id, record] of all) if (record.kind === "directory") this.#restoreDirectory(id, record);
+    for (const [id, record] of all) if (record.kind === "version") this.#restoreVersion(id, record);
+    for (const served of this.#directories.values()) {
+      const { parent, name } = served.directory;
+      if (parent !== undefined) this.#directories.get(parent)?.names.set(name, served);
+    }
+  }
+
+  #restoreDirectory(id: InodeId, { node, lookupCount }: ServedRecord & { kind: "directory" }): void {
+    const directory = this.#tree.find(node);
+    if (!isDirectory(directory) || id === ROOT_INODE) return;
+    const served = Object.assign(new ServedDirectory(id, directory), { lookupCount });
+    this.#nodes.set(id, served);
+    this.#directories.set(directory, served);
+  }
+
+  #restoreVersion(id: InodeId, record: ServedRecord & { kind: "version" }): void {
+    const node = record.node === undefined ? undefined : this.#tree.find(record.node);
+    const stands = node !== undefined && !isDirectory(node) && node.version !== undefined ? node : undefined;
+    const served = new ServedVersion(id, stands, record.version);
+    served.lookupCount = record.lookupCount;
+    this.#nodes.set(id, served);
+    this.#versionCount += 1;
+    if (stands !== undefined) this.#versions.set(stands, served);
+    const parent = record.place && this.#nodes.get(record.place.parent);
+    if (record.place === undefined || parent?.kind !== "directory") return;
+    served.place = { parent, name: record.place.name };
+    parent.names.set(record.place.name, served);
+  }
+
+  #note(served: ServedNode): void {
+    this.#journal.noteServed(served.id, () => (this.has(served) ? encodeServed(served) : undefined));
+  }
+
+  #newInode(): InodeId {
+    this.#journal.reserve("served-inode", this.#nextInode);
+    return this.#nextInode++ as InodeId;
+  }
+
   #add(node: Node): ServedNode {
     node.lookupCount += 1; // one for all of this face: the tree must not forget the node
-    const id = this.#nextInode++ as InodeId;
+    this.#journal.note(node);
+    const id = this.#newInode();
     if (isDirectory(node)) {
       const directory = new ServedDirectory(id, node);
       this.#nodes.set(id, directory);
@@ -236,6 +294,7 @@ export class ServedNodes {
 
   #unlink(served: ServedVersion, node: ObjectNode): void {
     served.leaveNode();
+    this.#note(served);
     this.#versions.delete(node);
     this.#tree.forget(node.id, 1);
   }

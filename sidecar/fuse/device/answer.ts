@@ -1,7 +1,9 @@
 // Answers on their way to the kernel.
 
 import fs from "node:fs";
+import { constants } from "node:os";
 
+import { failPoint } from "../../lib/fail-point.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { encodeEmpty, encodeError, finishAnswer } from "./encode.ts";
 
@@ -21,19 +23,34 @@ const NOBODY_WAITS = new Set(["ENOENT", "ENODEV", "ENOTCONN", "ECONNABORTED", "E
 export class Answers {
   readonly #descriptor: number;
   readonly #log: Log;
+  readonly #keep: () => void;
+  /** Answers given so far. */
+  count = 0;
 
-  constructor(descriptor: number, log: Log) {
+  /** `keep` is called before each answer: what the answer tells of must be known to a later worker (RULES 18, 19). */
+  constructor(descriptor: number, log: Log, keep: () => void = () => {}) {
     this.#descriptor = descriptor;
     this.#log = log;
+    this.#keep = keep;
   }
 
   /** Whether the answer arrived. If it did not, it has been undone. */
   send(unique: bigint, answer: Answer): boolean {
+    try {
+      this.#keep();
+    } catch (error) {
+      this.#log.error({ err: error }, "what a later worker must know could not be kept; the call is refused");
+      this.sendError(unique, constants.errno.EIO);
+      answer.undo?.();
+      return false;
+    }
+    failPoint("before-answer");
     finishAnswer(answer.body, unique, 0, answer.data?.length ?? 0);
     const delivered = this.#write(
       unique,
       answer.data === undefined ? answer.body : [answer.body, answer.data],
     );
+    failPoint("after-answer");
     if (!delivered) answer.undo?.();
     return delivered;
   }
@@ -43,6 +60,7 @@ export class Answers {
   }
 
   #write(unique: bigint, bytes: Buffer | Buffer[]): boolean {
+    this.count += 1;
     try {
       if (Array.isArray(bytes)) fs.writevSync(this.#descriptor, bytes);
       else fs.writeSync(this.#descriptor, bytes);

@@ -1,7 +1,8 @@
 // One request while it is being served: who asks, and whether its answer is already out.
 
-import type { Caller, InodeId } from "../../filesystem/filesystem.ts";
+import type { Begun, Caller, InodeId } from "../../filesystem/filesystem.ts";
 import type { RequestHeader } from "./decode.ts";
+import { isResent } from "./resent.ts";
 
 /** What a fatal signal to the waiting thread does to a request (RULES 25). */
 export type WhenKilled =
@@ -12,6 +13,13 @@ export type WhenKilled =
   /** Nothing: a change is carried out whatever happens to the one who asked. */
   | "finish";
 
+/** What connects a request with what an earlier worker did for it. */
+export interface EarlierLife {
+  readonly request?: bigint;
+  readonly begun?: Begun | undefined;
+  readonly intend?: (begun: Begun) => void;
+}
+
 /** The caller of an operation, with the state of its request. */
 export class Call implements Caller {
   readonly unique: bigint;
@@ -21,13 +29,23 @@ export class Call implements Caller {
   readonly gid: number;
   readonly pid: number;
   readonly whenKilled: WhenKilled;
+  /** The same when the request comes again; undefined where nobody would know it again. */
+  readonly request: bigint | undefined;
+  /** It came before, to a worker that died. */
+  readonly again: boolean;
+  begun: Begun | undefined;
+  readonly intend: ((begun: Begun) => void) | undefined;
   /** Its answer was sent before the work ended; what the work brings must be undone. */
   answeredEarly = false;
   #controller: AbortController | undefined;
   #killed = false;
 
-  constructor(header: RequestHeader, whenKilled: WhenKilled) {
+  constructor(header: RequestHeader, whenKilled: WhenKilled, earlier: EarlierLife = {}) {
     this.unique = header.unique;
+    this.request = earlier.request;
+    this.again = isResent(header.unique);
+    this.begun = earlier.begun;
+    this.intend = earlier.intend;
     this.opcode = header.opcode;
     this.inode = header.inode;
     this.uid = header.uid;

@@ -4,14 +4,17 @@
 // with a read pending on the pool could not even exit. Everything but notifications happens on one thread. That
 // thread must never touch the mount it serves.
 
-import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
+import fs from "node:fs";
+
+import type { BackingId, FileSystem, Kernel } from "../../filesystem/filesystem.ts";
 import { readOrErrno, setNonBlocking, watchReadable } from "../../lib/system-calls.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { Answers } from "./answer.ts";
 import { decodeBatchForget, decodeForget, decodeHeader, decodeInit, decodeInterrupt } from "./decode.ts";
 import { Dispatcher } from "./dispatch.ts";
-import { encodeInit } from "./encode.ts";
+import { encodeInit, encodeResend } from "./encode.ts";
 import { type InitOutcome, negotiate } from "./init.ts";
+import { type DeviceHandover, earlierStart, keepStart, type KeptStart } from "./handover.ts";
 import { Interrupts } from "./interrupts.ts";
 import { Notifier, writeOnPool } from "./notify.ts";
 import {
@@ -43,6 +46,8 @@ export interface DeviceOptions {
   /** Where the files to be passed through lie; one is made there to see whether it works. */
   readonly backingFolder?: string;
   readonly maxWriteBytes?: number;
+  /** Where a later worker of this mount finds what it needs; without it there can be none. */
+  readonly handover?: DeviceHandover;
   readonly log: Log;
 }
 
@@ -51,6 +56,8 @@ export interface DeviceStarted {
   /** Why passthrough is not used. */
   readonly reasonNot?: string;
   readonly protocolMinor: number;
+  /** What a worker leaves unanswered comes again to the next one. */
+  readonly resends: boolean;
 }
 
 export interface DeviceChannel {
@@ -60,6 +67,8 @@ export interface DeviceChannel {
   readonly done: Promise<void>;
   /** Must be called before unmounting; the kernel is told nothing afterwards. */
   stopNotifications(): Promise<void>;
+  /** How many requests were answered. */
+  answered(): number;
   /** How many requests came, by opcode name. */
   requestCounts(): Record<string, number>;
 }
@@ -72,6 +81,7 @@ export function serveDevice(options: DeviceOptions): DeviceChannel {
     started: channel.started.promise,
     done: channel.done.promise,
     stopNotifications: () => channel.notifier.stop(),
+    answered: () => channel.answered,
     requestCounts: () => Object.fromEntries(channel.counts),
   };
 }
@@ -95,15 +105,21 @@ class Channel {
     const { descriptor, fileSystem, log } = options;
     this.#options = options;
     this.#maxWriteBytes = options.maxWriteBytes ?? MAX_WRITE_BYTES;
-    this.#answers = new Answers(descriptor, log);
+    const { handover } = options;
+    this.#answers = new Answers(descriptor, log, () => handover?.journal.commit());
     this.#interrupts = new Interrupts(this.#answers);
     this.#dispatcher = new Dispatcher(fileSystem, this.#answers, this.#interrupts, log, {
       immutableFiles: options.immutableFiles === true,
+      ledger: handover?.ledger,
     });
     this.#backingFiles = new BackingFiles(descriptor, log);
     this.#buffers = new RequestBuffers(this.#maxWriteBytes + READ_OVERHEAD, () => this.#resume());
     this.notifier = new Notifier(writeOnPool(descriptor), (folder) => this.#interrupts.isBusy(folder), log);
     this.started.promise.catch(() => {}); // whoever waits for `started` reports it
+  }
+
+  get answered(): number {
+    return this.#answers.count;
   }
 
   start(): void {
@@ -116,7 +132,25 @@ class Channel {
     };
     this.#options.fileSystem.attach(kernel);
     setNonBlocking(this.#options.descriptor);
+    const earlier = this.#options.handover && earlierStart(this.#options.handover);
+    if (earlier !== undefined) this.#goOn(earlier);
     this.#resume();
+  }
+
+  /** Under a mount that an earlier worker served there is no INIT; what it had read and not answered comes again. */
+  #goOn({ init, started }: KeptStart): void {
+    const { descriptor, handover, log } = this.#options;
+    this.notifier.start(init);
+    if (started.passthrough) {
+      this.#backingFiles.enable();
+      const none: ReadonlySet<BackingId> = new Set();
+      const { backings = none, closedBackings = none } = handover ?? {};
+      for (const backing of closedBackings) if (!backings.has(backing)) this.#backingFiles.unshare(backing);
+      this.#backingFiles.giveBackUnknown(backings);
+    }
+    fs.writeSync(descriptor, encodeResend());
+    log.debug({ protocol: `7.${init.protocolMinor}` }, "going on where an earlier worker was");
+    this.started.resolve(started);
   }
 
   #resume(): void {
@@ -198,7 +232,13 @@ class Channel {
         immutableFiles,
       });
       this.#answers.send(unique, { body: encodeInit(answer) });
-      if (outcome !== undefined) this.#begin(outcome);
+      if (outcome === undefined) return;
+      this.#begin(outcome);
+      const { handover } = this.#options;
+      this.started.promise.then(
+        (started) => handover && keepStart(handover, { init: outcome, started }),
+        () => undefined, // reported by whoever waits for it
+      );
     } catch (error) {
       this.#answers.sendError(unique, constants.errno.EPROTO);
       this.started.reject(error);
@@ -208,19 +248,19 @@ class Channel {
   #begin(init: InitOutcome): void {
     const { descriptor, passthrough, immutableFiles, backingFolder, log } = this.#options;
     this.notifier.start(init);
-    if (immutableFiles === true)
-      return this.started.resolve({ passthrough: false, protocolMinor: init.protocolMinor });
+    const common = { protocolMinor: init.protocolMinor, resends: init.resend };
+    if (immutableFiles === true) return this.started.resolve({ passthrough: false, ...common });
     const reasonNot = whyNoPassthrough(descriptor, passthrough, init, backingFolder);
     const protocol = `7.${init.protocolMinor}`;
     if (reasonNot === undefined) {
       this.#backingFiles.enable();
       log.info({ protocol }, "passthrough is on: the kernel reads and writes local files by itself");
-      return this.started.resolve({ passthrough: true, protocolMinor: init.protocolMinor });
+      return this.started.resolve({ passthrough: true, ...common });
     }
     log.info({ protocol, reason: reasonNot }, "passthrough is off: reads and writes go through this process");
     if (passthrough === "on") {
       return this.started.reject(new PassthroughUnavailable(`passthrough cannot be had: ${reasonNot}`));
     }
-    this.started.resolve({ passthrough: false, reasonNot, protocolMinor: init.protocolMinor });
+    this.started.resolve({ passthrough: false, reasonNot, ...common });
   }
 }

@@ -4,6 +4,7 @@
 import { constants } from "node:os";
 
 import type { FileSystem } from "../../filesystem/filesystem.ts";
+import type { RequestLedger } from "../../handover/requests.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { errnoOf } from "../errno.ts";
 import type { Answer, Answers } from "./answer.ts";
@@ -15,6 +16,7 @@ import type { Interrupts } from "./interrupts.ts";
 import { nameOperations } from "./name-operations.ts";
 import type { Operation } from "./operation.ts";
 import { OPCODE, type OpcodeName, opcodeName } from "./protocol.ts";
+import { Resent } from "./resent.ts";
 
 const { EILSEQ, ENOENT, ENOSYS, ENOTTY } = constants.errno;
 
@@ -79,14 +81,16 @@ export class Dispatcher {
   readonly #operations: Readonly<Partial<Record<OpcodeName, Operation>>>;
 
   readonly #refusals: Readonly<Partial<Record<OpcodeName, number>>>;
+  readonly #resent: Resent;
 
   constructor(
     fileSystem: FileSystem,
     answers: Answers,
     interrupts: Interrupts,
     log: Log,
-    { immutableFiles = false } = {},
+    { immutableFiles = false, ledger }: { immutableFiles?: boolean; ledger?: RequestLedger | undefined } = {},
   ) {
+    this.#resent = new Resent(ledger, answers, log);
     this.#fileSystem = fileSystem;
     this.#answers = answers;
     this.#interrupts = interrupts;
@@ -107,7 +111,9 @@ export class Dispatcher {
     if (operation === undefined) {
       return this.#answers.sendError(header.unique, (name && this.#refusals[name]) ?? ENOSYS);
     }
-    const call = new Call(header, whenKilled(header.opcode, bytes));
+    const earlier = this.#resent.begin(header.unique, header.opcode);
+    if (earlier === undefined) return;
+    const call = new Call(header, whenKilled(header.opcode, bytes), earlier);
     this.#interrupts.begin(call);
     try {
       const answer = await operation(this.#fileSystem, call, bytes);
@@ -116,12 +122,14 @@ export class Dispatcher {
       this.#fail(call, error);
     } finally {
       this.#interrupts.end(call);
+      this.#resent.end(call.unique, call.opcode);
     }
   }
 
   #finish(call: Call, answer: Answer): void {
-    if (call.answeredEarly) answer.undo?.();
-    else this.#answers.send(call.unique, answer);
+    if (call.answeredEarly) return answer.undo?.();
+    this.#resent.keep(call.unique, call.opcode, answer);
+    this.#answers.send(call.unique, answer);
   }
 
   #fail(call: Call, error: unknown): void {

@@ -255,3 +255,8 @@ export function encodeEntryChanged(parent: InodeId, name: string, expireOnly: bo
 export function encodeEpochIncrement(): Buffer {
   return notification(NOTIFY.INC_EPOCH, 0);
 }
+
+/** What was read and not answered by an earlier process comes again (FUSE_NOTIFY_RESEND). */
+export function encodeResend(): Buffer {
+  return notification(NOTIFY.RESEND, 0);
+}

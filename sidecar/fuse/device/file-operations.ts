@@ -57,8 +57,11 @@ async function copyRange(fileSystem: FileSystem, call: Call, bytes: Buffer): Pro
 export function fileOperations(log: Log) {
   // The kernel tells no program how closing for good went, and RELEASE requests in flight take the places of
   // read-ahead. So it is answered once it has begun.
-  const inBackground = (work: Promise<void>, inode: number) => {
-    work.catch((error: unknown) => log.error({ err: error, inode }, "closing an open file or folder failed"));
+  const inBackground = (work: Promise<void>, inode: number, again = false) => {
+    work.catch((error: unknown) => {
+      if (again && error instanceof FileSystemError && error.code === "EBADF") return; // it had been closed
+      log.error({ err: error, inode }, "closing an open file or folder failed");
+    });
     return Promise.resolve(done());
   };
 
@@ -130,7 +133,7 @@ export function fileOperations(log: Log) {
     },
 
     RELEASE: (fileSystem, call, bytes) =>
-      inBackground(fileSystem.release(call.inode, decode.decodeHandle(bytes)), call.inode),
+      inBackground(fileSystem.release(call.inode, decode.decodeHandle(bytes)), call.inode, call.again),
 
     OPENDIR: async (fileSystem, call) => {
       const handle = await fileSystem.openDirectory(call, call.inode);

@@ -15,6 +15,9 @@ import { IOC_BACKING_CLOSE, IOC_BACKING_OPEN } from "./protocol.ts";
 
 export type PassthroughWish = "auto" | "on" | "off";
 
+/** More files than this cannot have been registered between two answers. */
+const UNKNOWN_MAX = 128;
+
 /** `--passthrough on`, but it cannot be had. */
 export class PassthroughUnavailable extends Error {
   override readonly name = "PassthroughUnavailable";
@@ -89,6 +92,23 @@ export class BackingFiles {
 
   enable(): void {
     this.#enabled = true;
+  }
+
+  /**
+   * Files that an earlier worker had registered and could not note any more. Numbers are given out one after another, so
+   * they are the last ones before that of a file registered now (RULES 19).
+   */
+  giveBackUnknown(known: ReadonlySet<BackingId>): void {
+    const file = fs.openSync(process.execPath, "r");
+    try {
+      const next = registerBacking(this.#device, file);
+      for (let id = Math.max(1, next - UNKNOWN_MAX); id <= next; id++)
+        if (!known.has(id as BackingId)) this.unshare(id as BackingId);
+    } catch (error) {
+      this.#log.debug({ err: error }, "it could not be seen which files the kernel still has");
+    } finally {
+      fs.closeSync(file);
+    }
   }
 
   share(descriptor: number): BackingId | undefined {

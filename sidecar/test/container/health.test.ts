@@ -36,7 +36,8 @@ test.serial(
   async (t) => {
     const { container } = await site().demo({ flags: often });
     await turns(container, "healthy");
-    const worker = await pidsOf(container, /main\.ts worker/);
+    // And who would have another take over after ten seconds.
+    const worker = await pidsOf(container, /sidemount (?:worker|exec)/);
     signal(worker, "SIGSTOP");
     try {
       const begin = performance.now();

@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { ExecutionContext } from "ava";
 import type { Cleaning } from "./cleanups.ts";
@@ -65,9 +66,16 @@ export class Mount {
   readonly lines: Record<string, unknown>[] = [];
   readonly #server: BucketServer;
   readonly #options: readonly string[];
+  readonly #environment: Record<string, string>;
   #child: ChildProcess | undefined;
 
-  constructor(server: BucketServer, base: string, options: readonly string[]) {
+  constructor(
+    server: BucketServer,
+    base: string,
+    options: readonly string[],
+    environment: Record<string, string> = {},
+  ) {
+    this.#environment = environment;
     this.directory = path.join(base, "mnt");
     this.serveDirectory = path.join(base, "serve");
     this.stateDirectory = path.join(base, "state");
@@ -104,7 +112,7 @@ export class Mount {
         word === SERVE_DIRECTORY ? this.serveDirectory : word,
       ),
       ({ message }) => (message === "mounted" ? true : undefined),
-      { lines: this.lines },
+      { lines: this.lines, environment: this.#environment },
     );
     this.#child = child;
   }
@@ -123,6 +131,18 @@ export class Mount {
     for (const pid of [supervisor.pid ?? 0, ...workers]) process.kill(pid, "SIGKILL");
     await end(supervisor, "SIGKILL");
     this.#child = undefined;
+  }
+
+  /** Kills worker after worker, faster than one can serve, until the supervisor gives up; answers its exit code. */
+  async loseWorkers(): Promise<number | null> {
+    const { child } = this;
+    while (child.exitCode === null && child.signalCode === null) {
+      const worker = await this.worker().catch(() => undefined);
+      if (worker !== undefined) killIfThere(worker);
+      await delay(5);
+    }
+    this.#child = undefined;
+    return child.exitCode;
   }
 
   async restart(options: readonly string[] = []): Promise<void> {
@@ -157,6 +177,14 @@ export class Mount {
   }
 }
 
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
 async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
   return text.split(" ").filter(Boolean).map(Number);
@@ -167,9 +195,10 @@ export async function mounted(
   t: Cleaning,
   server: BucketServer,
   options: readonly string[] = [],
+  environment: Record<string, string> = {},
 ): Promise<Mount> {
   const base = await mkdtemp(path.join(os.tmpdir(), "sidemount-test-"));
-  const mount = new Mount(server, base, options);
+  const mount = new Mount(server, base, options, environment);
   await run("mkdir", ["-p", mount.directory, mount.serveDirectory]);
   await run("chmod", ["755", base]);
   t.teardown(async () => {

@@ -4,20 +4,28 @@
 export const layers: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["cli"],
   cli: ["app.ts", "supervisor", "local-gcs", "config"],
-  "app.ts": ["supervisor", "fuse", "filesystem", "copies", "bucket", "config"],
+  "app.ts": ["supervisor", "fuse", "filesystem", "handover", "copies", "bucket", "config"],
   supervisor: ["config"],
-  fuse: ["filesystem/filesystem.ts", "filesystem/errors.ts", "bucket/errors.ts", "config/mount-options.ts"],
-  filesystem: ["copies", "bucket", "config/mount-options.ts"],
+  fuse: [
+    "filesystem/filesystem.ts",
+    "filesystem/errors.ts",
+    "handover",
+    "bucket/errors.ts",
+    "config/mount-options.ts",
+  ],
+  filesystem: ["handover", "copies", "bucket", "config/mount-options.ts"],
+  // What one worker leaves to the next: tables that know nothing of what is in them.
+  handover: [],
   copies: ["bucket"],
   bucket: [],
   // What is typed is resolved to an endpoint by the same rules by which it is spoken to.
   config: ["bucket/endpoint.ts"],
   "local-gcs": [],
-  telemetry: [],
+  telemetry: ["lib"],
   lib: [],
 };
 
-/** These may be used by all and use nobody. */
+/** These may be used by all and use nobody above them. */
 export const shared = ["telemetry", "lib"];
 
 /** Packages and platform modules that have one door each; all others may be used by nobody. */
@@ -33,5 +41,5 @@ export const doors: Readonly<Record<string, readonly string[]>> = {
   pino: ["telemetry"],
   "pino-pretty": ["telemetry"],
   "@node-rs/crc32": ["bucket", "copies", "local-gcs"],
-  "node:sqlite": ["copies", "local-gcs"],
+  "node:sqlite": ["copies", "handover", "local-gcs"],
 };

@@ -1,0 +1,133 @@
+// Workers that hang, that cannot serve, and that are replaced.
+
+import test, { type ExecutionContext } from "ava";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { BucketServer } from "../helpers/bucket-server.ts";
+import { mounted, session, type Mount } from "../helpers/mounted.ts";
+
+const run = promisify(execFile);
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
+const DEVICE = ["--channel", "device"];
+
+async function until(what: () => boolean, limitMs = 60_000): Promise<void> {
+  for (const endMs = Date.now() + limitMs; !what(); await delay(10))
+    if (Date.now() > endMs) throw new Error("it did not happen in time");
+}
+
+const said = (mount: Mount, message: string): Record<string, unknown>[] =>
+  mount.lines.filter((line) => line["message"] === message);
+
+/** A mount whose worker dies at a point whenever that is armed. */
+async function frail(t: ExecutionContext): Promise<{ mount: Mount; arm: (point: string) => Promise<void> }> {
+  const server = await BucketServer.start(t);
+  const armed = path.join(server.directory, "fail-point");
+  const mount = await mounted(t, server, DEVICE, { SIDEMOUNT_FAIL_POINT_FILE: armed });
+  return { mount, arm: (point) => writeFile(armed, point) };
+}
+
+test("a worker that hangs is killed after ten seconds, and who waits is served by the next", async (t) => {
+  t.timeout(120_000);
+  const { mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content");
+  process.kill(await mount.worker(), "SIGSTOP");
+  const sinceMs = performance.now();
+  await writeFile(mount.path("other"), "more"); // creates: nothing the kernel could answer by itself
+  const waitedMs = performance.now() - sinceMs;
+  t.true(waitedMs > 5000 && waitedMs < 40_000, `waited ${waitedMs} ms`);
+  t.is(said(mount, "the worker does not answer any more and is killed").length, 1);
+  t.is(await readFile(mount.path("other"), "utf8"), "more");
+});
+
+test("RULES 21: a request that kills workers is answered EIO, others are served", async (t) => {
+  t.timeout(120_000);
+  const { mount, arm } = await frail(t);
+  await arm("before-insert");
+  const made = mkdir(mount.path("deadly")).catch((error: NodeJS.ErrnoException) => error.code);
+  for (let deaths = 1; deaths <= 2; deaths += 1) {
+    await until(() => said(mount, "another worker serves").length >= deaths - 1);
+    await until(() => said(mount, "the worker ended; another takes over").length >= deaths);
+    await arm("before-insert");
+  }
+  t.is(await made, "EIO");
+  await arm("never");
+  t.is(said(mount, "a request has cost three workers their lives and is refused").length, 1);
+  await mkdir(mount.path("harmless"));
+  t.true((await stat(mount.path("harmless"))).isDirectory());
+});
+
+test("RULES 21: workers that keep dying before they serve end the mount; nobody hangs", async (t) => {
+  t.timeout(180_000);
+  const { mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content");
+  const reading = readFile(mount.path("file")).catch((error: NodeJS.ErrnoException) => error.code);
+  t.is(await mount.loseWorkers(), 1);
+  t.is(said(mount, "workers keep dying before they serve").length, 1);
+  const answer = await reading;
+  t.true(answer !== undefined, "it was answered");
+});
+
+test("RULES 20: the worker is replaced by the code on disk without a failed operation", async (t) => {
+  t.timeout(120_000);
+  const { mount } = await session(t, DEVICE);
+  const before = await mount.worker();
+  let stopped = false;
+  let written = 0;
+  const writing = (async () => {
+    for (; !stopped; written += 1) await writeFile(mount.path(`file-${written % 10}`), String(written));
+  })();
+  await delay(300);
+  const { stdout } = await run(process.execPath, [MAIN, "upgrade", mount.directory]);
+  await delay(300);
+  stopped = true;
+  await writing;
+  const now = await mount.worker();
+  t.not(now, before);
+  t.is(stdout.trim(), `${mount.directory} is served by process ${now} in place of ${before}.`);
+  t.false(existsSync(`/proc/${before}`));
+  t.true(written > 0);
+  const last = (written - 1) % 10;
+  t.is(await readFile(mount.path(`file-${last}`), "utf8"), String(written - 1));
+});
+
+test("locks are held while the worker is replaced", async (t) => {
+  const { mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content");
+  const lock = (then: string): string =>
+    `import fcntl, sys; f = open("${mount.path("file")}", "r+"); fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB); ${then}`;
+  const holder = spawn("/usr/bin/python3", ["-c", lock("print('held', flush=True); sys.stdin.read()")], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  t.teardown(() => holder.kill("SIGKILL"));
+  await once(holder.stdout, "data");
+  process.kill(await mount.worker(), "SIGKILL");
+  await t.throwsAsync(run("/usr/bin/python3", ["-c", lock("pass")]), { message: /BlockingIOError/ });
+  holder.stdin.end();
+  await once(holder, "exit");
+  await run("/usr/bin/python3", ["-c", lock("pass")]);
+  t.pass();
+});
+
+test("what handover.db holds goes away with the mount", async (t) => {
+  const { mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content");
+  const database = await databaseOf(mount);
+  t.true(existsSync(database), database);
+  t.is(await mount.stop(), 0);
+  t.false(existsSync(database));
+});
+
+/** By the descriptors of the worker. */
+async function databaseOf(mount: Mount): Promise<string> {
+  const { stdout } = await run("bash", [
+    "-c",
+    `readlink /proc/${await mount.worker()}/fd/* | grep handover- | head -1`,
+  ]);
+  return stdout.trim().replace(/-wal$/, "");
+}
