@@ -12,26 +12,10 @@ import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
 import { NodeTable } from "./node-table.ts";
+import { EVERY_NAME } from "./doubts.ts";
 import { isNews, Observations, type Observation } from "./observations.ts";
-import { confirmation, type TrustRule } from "./trust.ts";
-
-export interface TreeOptions {
-  readonly prefix: string;
-  /** Whether a folder renamed elsewhere may bring versions that are older than those it replaces. */
-  readonly hierarchical: boolean;
-  readonly fileDefaults: OwnerAndMode;
-  readonly directoryDefaults: OwnerAndMode;
-  readonly trust: TrustRule;
-  readonly monotonicMs: () => number;
-  readonly wallNs: () => bigint;
-  /** A name the kernel may remember now stands for something else, or nothing. */
-  readonly entryChanged: (parent: DirectoryNode, name: string) => void;
-  readonly attributesChanged: (node: Node) => void;
-  /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
-  readonly placeChanged: (parent: DirectoryNode, name: string) => void;
-  /** A file lost its name in this folder to a newer version, or its object is gone. */
-  readonly replaced: (node: FileNode, from: DirectoryNode) => void;
-}
+import type { TreeOptions } from "./tree-options.ts";
+import { confirmation } from "./trust.ts";
 
 export class Tree {
   readonly root: DirectoryNode;
@@ -41,7 +25,7 @@ export class Tree {
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    this.#observations = new Observations(options.monotonicMs, options.hierarchical);
+    this.#observations = new Observations(options);
     this.root = new DirectoryNode(ROOT_INODE, undefined, "");
     Object.assign(this.root, options.directoryDefaults);
     this.root.lookupCount = 1;
@@ -76,6 +60,11 @@ export class Tree {
   /** Marks a local change of a name from its start to its end. Call the result when the change is over. */
   beginChange(directory: DirectoryNode, name: string): () => void {
     return this.#observations.beginChange(directory, name);
+  }
+
+  /** Somebody says that a name, or which names there are (EVERY_NAME), changed elsewhere: what was asked before is not trusted. */
+  doubt(directory: DirectoryNode, name: string): void {
+    this.#observations.doubt(directory, name);
   }
 
   /** A folder gained or lost a name: its times move, as on any disk. */
@@ -127,7 +116,7 @@ export class Tree {
         : this.#replace(directory, name, known, object);
     this.#refreshAttributes(node, object);
     this.#observations.seen(node);
-    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
+    node.confirmed = this.#observations.confirmation(directory, name, object.updatedMs, dateMs, observation);
   }
 
   /** The bucket still has the version of a file that is being changed here; nothing else of it is news. */
@@ -135,7 +124,7 @@ export class Tree {
     const { parent, name, version } = node;
     if (parent === undefined || version?.generation !== object.generation) return;
     if (!this.#observations.mayTell(parent, name, observation)) return;
-    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
+    node.confirmed = this.#observations.confirmation(parent, name, object.updatedMs, dateMs, observation);
   }
 
   /** There is a folder of this name; `oldestMs`: since when at least something has been in it. */
@@ -154,7 +143,7 @@ export class Tree {
       this.#detachForeign(directory, known);
     }
     const folder = isDirectory(known) ? known : this.addDirectory(directory, name);
-    folder.confirmed = confirmation(this.#options.trust, oldestMs, dateMs, observation.atMs);
+    folder.confirmed = this.#observations.confirmation(directory, name, oldestMs, dateMs, observation);
     return folder;
   }
 
@@ -190,7 +179,7 @@ export class Tree {
     if (!this.#observations.mayTellOf(directory, observation)) return;
     for (const name of directory.children.keys())
       if (!seen.has(name)) this.observeAbsence(directory, name, observation);
-    directory.listed = confirmation(this.#options.trust, newestMs, dateMs, observation.atMs);
+    directory.listed = this.#observations.confirmation(directory, EVERY_NAME, newestMs, dateMs, observation);
   }
 
   /** A file created here, not yet in the bucket. */
@@ -225,7 +214,7 @@ export class Tree {
     if (parent.children.get(node.name) === node) parent.children.delete(node.name);
     node.parent = undefined;
     node.changeTimeNs = this.#options.wallNs();
-    this.#options.placeChanged(parent, node.name);
+    this.#options.placeChanged(parent, node.name, node);
     this.#nodes.dropIfUnused(node);
   }
 
@@ -239,8 +228,8 @@ export class Tree {
     node.name = name;
     node.changeTimeNs = this.#options.wallNs();
     parent.children.set(name, node);
-    if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name);
-    this.#options.placeChanged(parent, name);
+    if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name, node);
+    this.#options.placeChanged(parent, name, node);
   }
 
   /** Two nodes take each other's place. */
@@ -256,7 +245,7 @@ export class Tree {
       node.changeTimeNs = this.#options.wallNs();
       parent.children.set(name, node);
       this.touch(parent);
-      this.#options.placeChanged(parent, name);
+      this.#options.placeChanged(parent, name, node);
     }
   }
 

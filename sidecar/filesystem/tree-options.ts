@@ -1,0 +1,23 @@
+// What the tree is made with.
+
+import type { OwnerAndMode } from "./metadata.ts";
+import type { DirectoryNode, FileNode, Node } from "./nodes.ts";
+import type { TrustRule } from "./trust.ts";
+
+export interface TreeOptions {
+  readonly prefix: string;
+  /** Whether a folder renamed elsewhere may bring versions that are older than those it replaces. */
+  readonly hierarchical: boolean;
+  readonly fileDefaults: OwnerAndMode;
+  readonly directoryDefaults: OwnerAndMode;
+  readonly trust: TrustRule;
+  readonly monotonicMs: () => number;
+  readonly wallNs: () => bigint;
+  /** A name the kernel may remember now stands for something else, or nothing. */
+  readonly entryChanged: (parent: DirectoryNode, name: string) => void;
+  readonly attributesChanged: (node: Node) => void;
+  /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
+  readonly placeChanged: (parent: DirectoryNode, name: string, node: Node) => void;
+  /** A file lost its name in this folder to a newer version, or its object is gone. */
+  readonly replaced: (node: FileNode, from: DirectoryNode) => void;
+}
