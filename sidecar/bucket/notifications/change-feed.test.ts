@@ -174,6 +174,18 @@ test("a service that is out for a while is asked again, in less and less of a hu
   t.true(service.asked.length - before <= 5);
 });
 
+test("a connection that is cut after a long silence is no trouble: there was nothing to hear", async (t) => {
+  const service = await serve(t, (_, response) => response.destroy());
+  let nowMs = 0;
+  const subscription = "projects/p/subscriptions/s";
+  const clock = (): number => (nowMs += 40_000);
+  const { lines } = listening(t, { bucket: "b", endpoint: service.url, subscription, clock });
+  await until(() => (service.asked.length >= 5 ? true : undefined));
+  t.true(lines.every(({ severity }) => severity === "INFO"));
+  const hasty = listening(t, { bucket: "b", endpoint: service.url, subscription });
+  await hasty.said("no notifications of the bucket");
+});
+
 test("messages that mean nothing to us are acknowledged as well", async (t) => {
   const pulls = [
     { receivedMessages: [{ ackId: "1" }, { ackId: "2", message: { attributes: { eventType: "X" } } }] },

@@ -6,9 +6,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import type { Log } from "../../telemetry/log.ts";
+import type { Clock } from "../budget.ts";
 import { isBucketError } from "../errors.ts";
 import { decodeChange, type ObjectChange } from "./change-message.ts";
-import type { PubSub } from "./pubsub.ts";
+import type { PubSub, Pulled } from "./pubsub.ts";
 
 const firstPauseMs = 1_000;
 const longestPauseMs = 60_000;
@@ -18,6 +19,8 @@ const refusedPauseMs = 300_000;
 const notableFailures = 3;
 // A service that does not wait for messages must not be asked without end.
 const shortestRoundMs = 250;
+// Connections on which nothing is heard for so long are cut by whatever is in between; there was nothing to hear.
+const quietMs = 30_000;
 /** Whoever stops the mount is not kept waiting for it. */
 const farewellMs = 2_000;
 
@@ -30,6 +33,7 @@ export interface ChangeFeedOptions {
   /** How to mend it, for people. */
   readonly remedy: string;
   readonly random: () => number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -83,15 +87,14 @@ export class ChangeFeed {
 
   /** One subscription, if need be after making it, and one pull. */
   async #listen(note: (change: ObjectChange) => void): Promise<void> {
-    const { log, subscribe } = this.#options;
+    const { log, subscribe, clock } = this.#options;
     const { signal } = this.#stop;
     if (this.#subscription === undefined) {
       this.#subscription = await subscribe(signal);
       log.info({ subscription: this.#subscription }, "listening to notifications of the bucket");
     }
-    const beganMs = performance.now();
-    const pulled = await this.#pubSub.pull(this.#subscription, signal);
-    this.#well();
+    const beganMs = clock();
+    const pulled = await this.#pull(this.#subscription);
     for (const { attributes } of pulled) {
       const change = decodeChange(this.#options.bucket, attributes);
       if (change !== undefined) note(change);
@@ -99,7 +102,20 @@ export class ChangeFeed {
     if (pulled.length > 0) {
       const ackIds = pulled.map(({ ackId }) => ackId);
       await this.#pubSub.acknowledge(this.#subscription, ackIds, signal);
-    } else await this.#pause(shortestRoundMs - (performance.now() - beganMs));
+    }
+    this.#well();
+    if (pulled.length === 0) await this.#pause(shortestRoundMs - (clock() - beganMs));
+  }
+
+  async #pull(subscription: string): Promise<Pulled[]> {
+    const beganMs = this.#options.clock();
+    try {
+      return await this.#pubSub.pull(subscription, this.#stop.signal);
+    } catch (error) {
+      const lost = isBucketError(error, "unavailable", "deadline") && error.status === undefined;
+      if (!this.#stopped && lost && this.#options.clock() - beganMs >= quietMs) return [];
+      throw error;
+    }
   }
 
   #well(): void {

@@ -5,6 +5,7 @@ import { performance } from "node:perf_hooks";
 
 import type { Log } from "../../telemetry/log.ts";
 import { credentialsFor, type Credentials } from "../auth.ts";
+import type { Clock } from "../budget.ts";
 import { isGoogle } from "../endpoint.ts";
 import { BucketError } from "../errors.ts";
 import { Measure } from "../measure.ts";
@@ -31,6 +32,7 @@ export interface FeedOptions {
   readonly log: Log;
   /** Instead of the application default credentials. */
   readonly credentials?: Credentials;
+  readonly clock?: Clock;
 }
 
 export interface Feed {
@@ -72,7 +74,15 @@ export function openFeed(options: FeedOptions): Feed {
     return makeOwnSubscription(pubSub, new BucketTopics(toBucket), asked);
   };
   const remedy = own ? ownRemedy(bucket) : givenRemedy(subscription);
-  const feed = new ChangeFeed(pubSub, { bucket, subscribe, own, remedy, random: Math.random, log });
+  const feed = new ChangeFeed(pubSub, {
+    bucket,
+    subscribe,
+    own,
+    remedy,
+    random: Math.random,
+    clock: clockOf(options),
+    log,
+  });
   return {
     start: (note) => feed.start(note),
     close: async () => {
@@ -82,13 +92,18 @@ export function openFeed(options: FeedOptions): Feed {
   };
 }
 
-function requestsOver(transport: Transport, { bucket, deadlineMs, log }: FeedOptions): Requests {
+function clockOf({ clock }: FeedOptions): Clock {
+  return clock ?? (() => performance.now());
+}
+
+function requestsOver(transport: Transport, options: FeedOptions): Requests {
+  const { bucket, deadlineMs, log } = options;
   return new Requests(
     bucket,
     transport,
     new Measure(),
     { deadlineMs, metadataDeadlineMs: deadlineMs },
-    { clock: () => performance.now(), random: Math.random, log },
+    { clock: clockOf(options), random: Math.random, log },
   );
 }
 
