@@ -4,7 +4,9 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
+import { credentialsFor, type Credentials } from "./bucket/auth.ts";
 import { openBucket } from "./bucket/client.ts";
+import { openFeed, type Feed } from "./bucket/notifications/open-feed.ts";
 import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
 import { OwedWork } from "./copies/owed-work.ts";
@@ -41,7 +43,9 @@ export interface Assembled {
 
 /** Checks bucket and state folder, then builds the filesystem over them. Rejects with the reason if either will not do. */
 export async function assemble(options: MountOptions, log: Log): Promise<Assembled> {
+  const credentials = credentialsFor(options.endpoint);
   const bucket = openBucket({
+    credentials,
     bucket: options.bucket,
     endpoint: options.endpoint,
     deadlineMs: options.deadlineMs,
@@ -78,17 +82,35 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     wallNs,
   });
   if (!options.readOnly) await fileSystem.resumeOwed();
+  const feed = feedOf(options, credentials, log);
+  feed?.start(fileSystem.hearChanges());
   return {
     fileSystem,
     close: async () => {
       try {
-        await fileSystem.shutdown();
+        await Promise.all([feed?.close(), fileSystem.shutdown()]);
       } finally {
         await state.close();
         await bucket.close();
       }
     },
   };
+}
+
+/** What tells of changes made elsewhere, if that is wanted. */
+function feedOf(options: MountOptions, credentials: Credentials, log: Log): Feed | undefined {
+  const { bucket, prefix, endpoint, notifications, project, deadlineMs } = options;
+  if (notifications === "off") return undefined;
+  return openFeed({
+    bucket,
+    prefix,
+    endpoint,
+    subscription: notifications,
+    project,
+    deadlineMs: Math.min(METADATA_DEADLINE_MS, deadlineMs),
+    credentials,
+    log,
+  });
 }
 
 /** Program and arguments of a worker. */
