@@ -4,7 +4,9 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
+import { credentialsFor, type Credentials } from "./bucket/auth.ts";
 import { openBucket } from "./bucket/client.ts";
+import { openFeed, type Feed } from "./bucket/notifications/open-feed.ts";
 import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
 import { prepareDatabaseThread } from "./copies/database.ts";
@@ -53,7 +55,9 @@ export async function assemble(
   log: Log,
   { path, again }: { path?: string; again: boolean } = { again: false },
 ): Promise<Assembled> {
+  const credentials = credentialsFor(options.endpoint);
   const bucket = openBucket({
+    credentials,
     bucket: options.bucket,
     endpoint: options.endpoint,
     deadlineMs: options.deadlineMs,
@@ -67,6 +71,7 @@ export async function assemble(
   const { endpoint, bucket: bucketName, prefix } = options;
   const state = await StateFolder.open(options.stateDirectory, { endpoint, bucket: bucketName, prefix });
   const handover = earlier ?? new Handover(path, encodeNode);
+  const mountId = handover.agreed("mount-id", randomUUID);
   const hierarchical = handover.agreed("hierarchical", () => layout?.hierarchicalNamespace === true);
   const background = new Background((name, error) =>
     log.error({ work: name, err: error }, "background work failed"),
@@ -88,7 +93,7 @@ export async function assemble(
     lockNames: options.lockNames.map(globPattern),
     extendedAttributes: options.extendedAttributes,
     hostName: os.hostname(),
-    mountId: handover.agreed("mount-id", randomUUID),
+    mountId,
     journal: handover.journal,
     monotonicMs: () => performance.now(),
     wallNs,
@@ -96,12 +101,14 @@ export async function assemble(
   const restored = handover.database && fileSystem.takeOver(handover.database);
   await store.takeOver();
   if (!options.readOnly) await fileSystem.resumeOwed();
+  const feed = feedOf(options, { mountId, credentials, log });
+  feed?.start(fileSystem.hearChanges());
   return {
     fileSystem,
     handover: { ...handover.ofApp(), ...(restored && backingsOf(restored)) },
     close: async () => {
       try {
-        await fileSystem.shutdown();
+        await Promise.all([feed?.close(), fileSystem.shutdown()]);
       } finally {
         handover.close();
         await state.close();
@@ -116,6 +123,26 @@ function backingsOf({
   closedBackings,
 }: Restored): Pick<DeviceHandover, "backings" | "closedBackings"> {
   return { backings, closedBackings };
+}
+
+/** What tells of changes made elsewhere, if that is wanted. */
+function feedOf(
+  options: MountOptions,
+  { mountId, credentials, log }: { mountId: string; credentials: Credentials; log: Log },
+): Feed | undefined {
+  const { bucket, prefix, endpoint, notifications, project, deadlineMs } = options;
+  if (notifications === "off") return undefined;
+  return openFeed({
+    bucket,
+    prefix,
+    endpoint,
+    subscription: notifications,
+    mountId,
+    project,
+    deadlineMs: Math.min(METADATA_DEADLINE_MS, deadlineMs),
+    credentials,
+    log,
+  });
 }
 
 /** Program and arguments of a worker. */

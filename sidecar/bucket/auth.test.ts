@@ -128,6 +128,7 @@ test.serial(
     let issued = 0;
     const metadata = createServer((request, response) => {
       response.setHeader("metadata-flavor", "Google");
+      if (request.url?.endsWith("/project/project-id")) return response.end("my-project");
       if (!request.url?.includes("/token")) return response.end("default");
       response.setHeader("content-type", "application/json");
       issued += 1;
@@ -142,7 +143,8 @@ test.serial(
     t.teardown(() => {
       process.env = before;
     });
-    delete process.env["GOOGLE_APPLICATION_CREDENTIALS"];
+    for (const name of ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"])
+      delete process.env[name];
     process.env["HOME"] = "/nonexistent";
     process.env["GCE_METADATA_HOST"] = `127.0.0.1:${(metadata.address() as AddressInfo).port}`;
     process.env["METADATA_SERVER_DETECTION"] = "assume-present";
@@ -162,6 +164,7 @@ test.serial(
       ["Bearer issued-1", "Bearer issued-2", "Bearer issued-2"],
     );
     t.is(issued, 2);
+    t.is(await credentials.project?.(), "my-project");
   },
 );
 

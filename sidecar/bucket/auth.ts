@@ -19,6 +19,8 @@ export interface Credentials {
   headers(): Headers | Promise<Headers>;
   /** Headers to use instead of `rejected`, which the service answered with 401. */
   renewed(rejected: Headers): Promise<Headers>;
+  /** The project they belong to; undefined if they do not say. */
+  project?(): Promise<string | undefined>;
 }
 
 /** No Authorization header at all. */
@@ -35,6 +37,7 @@ export function credentialsFor(endpoint: string): Credentials {
 /** What hands out headers, and can be told that they are no good any more. */
 export interface HeaderSource {
   prepare?(): Promise<void>;
+  project?(): Promise<string | undefined>;
   headers(): Promise<Record<string, string>>;
   expire(): Promise<void>;
 }
@@ -51,6 +54,10 @@ export class SharedCredentials implements Credentials {
 
   async prepare(): Promise<void> {
     await this.#source.prepare?.();
+  }
+
+  async project(): Promise<string | undefined> {
+    return this.#source.project?.();
   }
 
   headers(): Promise<Headers> {
@@ -82,6 +89,9 @@ function googleSource(): HeaderSource {
     async prepare() {
       await loaded();
     },
+    // Asked of the environment, the key file, the configuration of gcloud and the metadata server, in this order. Where
+    // none knows the library throws a plain error.
+    project: async () => (await loaded()).getProjectId().catch(() => undefined),
     async headers() {
       const given = await (await client()).getRequestHeaders();
       // Authorization, and for a person's own credentials the project to charge: x-goog-user-project.

@@ -17,7 +17,12 @@ export type Operation =
   | "folderMake"
   | "folderRemove"
   | "folderRename"
-  | "operation";
+  | "operation"
+  | "notificationList"
+  | "notificationMake"
+  | "notificationRemove"
+  | "pubsub"
+  | "pull";
 
 /** Google's price classes: A costs about twelve times B (RULES 35). */
 export type RequestClass = "A" | "B" | "free";
@@ -39,6 +44,11 @@ const classOf = {
   folderRemove: "free",
   folderRename: "A",
   operation: "B",
+  notificationList: "B",
+  notificationMake: "A",
+  notificationRemove: "free",
+  pubsub: "free", // another service, which charges for bytes
+  pull: "free",
 } as const satisfies Record<Operation, RequestClass>;
 
 /** Counters that only grow; read them whenever you like. */
@@ -61,6 +71,11 @@ export class Measure {
     folderRemove: 0,
     folderRename: 0,
     operation: 0,
+    notificationList: 0,
+    notificationMake: 0,
+    notificationRemove: 0,
+    pubsub: 0,
+    pull: 0,
   };
   readonly byClass: Record<RequestClass, number> = { A: 0, B: 0, free: 0 };
   /** Tries that failed and were made again. */

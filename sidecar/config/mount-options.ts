@@ -23,6 +23,10 @@ export interface MountOptions {
   /** Longest time a confirmed version is trusted; 0 asks at every open. */
   readonly freshnessMs: number;
   readonly soleWriter: boolean;
+  /** `off`, `auto`, or the full name of the subscription that tells of changes made elsewhere. */
+  readonly notifications: string;
+  /** Where `auto` makes what it needs; absent: in the project of the credentials. */
+  readonly project?: string;
   /** Glob patterns of names created in the bucket at once, inside open. */
   readonly lockNames: readonly string[];
   /** Programs can read and set extended attributes; each of their writes then costs a question of the kernel. */

@@ -6,6 +6,7 @@ import path from "node:path";
 import { endpointFrom } from "../bucket/endpoint.ts";
 import { parsePrefix } from "./bucket-name.ts";
 import { parseDeadline, parseDuration } from "./duration.ts";
+import { parseNotifications, parseProject } from "./notifications.ts";
 import { parseGroup, parseMode, parseUser } from "./ownership.ts";
 import { parseSize } from "./size.ts";
 import { WrongValue } from "./usage-error.ts";
@@ -184,6 +185,26 @@ export const optionTable = {
     group: "Freshness",
     help: "Names created in the bucket at once, so that lock files exclude across machines.",
     parse: parsePatterns,
+  }),
+  notifications: option({
+    flag: "notifications",
+    placeholder: "SUBSCRIPTION|auto",
+    environment: "SIDEMOUNT_NOTIFICATIONS",
+    default: "off",
+    group: "Freshness",
+    help:
+      "Hear of changes made elsewhere as they happen, over Pub/Sub: from this subscription " +
+      "(projects/PROJECT/subscriptions/NAME), one for each mount, or from one that is made and removed by itself (auto).",
+    parse: parseNotifications,
+  }),
+  project: option({
+    flag: "project",
+    placeholder: "PROJECT",
+    environment: "SIDEMOUNT_PROJECT",
+    defaultWords: "that of the credentials",
+    group: "Freshness",
+    help: "Where --notifications auto makes its topic and its subscription.",
+    parse: parseProject,
   }),
   stateDirectory: option({
     flag: "state-dir",

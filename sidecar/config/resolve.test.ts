@@ -39,6 +39,7 @@ test("bucket and folder alone give the documented defaults", (t) => {
     directoryMode: 0o777,
     freshnessMs: 60_000,
     soleWriter: false,
+    notifications: "off",
     lockNames: ["*.lock", "*.lck", "*.pid", ".~lock.*"],
     drainTimeoutMs: 25_000,
     deadlineMs: 25_000,
@@ -96,6 +97,7 @@ test("every option can be given in the environment and in -o", (t) => {
     endpoint: "http://127.0.0.1:4443",
     stateDirectory: "/tmp/state",
     serveDirectory: "/tmp/serve",
+    project: "my-project",
     uid: "7",
     gid: "8",
   };

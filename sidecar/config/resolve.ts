@@ -56,7 +56,7 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
   };
   const stateDirectory =
     values.stateDirectory ?? path.join(stateHome(environment, machine), stateName(where));
-  const { serveDirectory, ...others } = values;
+  const { serveDirectory, project, ...others } = values;
   refuseOverlap(["The state folder", stateDirectory], ["the mount point", directory], "--state-dir");
   if (serveDirectory !== undefined) {
     refuseOverlap(["The folder to serve", serveDirectory], ["the mount point", directory], "--serve");
@@ -66,6 +66,7 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
   return {
     ...others,
     ...(serveDirectory === undefined ? {} : { serveDirectory }),
+    ...(project === undefined ? {} : { project }),
     ...where,
     stateDirectory,
     uid: values.uid ?? machine.uid,
@@ -94,7 +95,7 @@ function readOperands(operands: readonly string[], environment: Environment, mac
 }
 
 // Values whose default depends on other things stay undefined here.
-type Computed = "endpoint" | "stateDirectory" | "serveDirectory" | "uid" | "gid";
+type Computed = "endpoint" | "stateDirectory" | "serveDirectory" | "project" | "uid" | "gid";
 type Read = Omit<OptionValues, Computed> & { [Key in Computed]: OptionValues[Key] | undefined };
 
 function readValues(typed: Typed, environment: Environment, machine: Machine): Read {

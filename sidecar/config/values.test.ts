@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { parseBucketAddress, parsePrefix } from "./bucket-name.ts";
 import { closest, editDistance } from "./closest.ts";
 import { formatDuration, parseDeadline, parseDuration } from "./duration.ts";
+import { parseNotifications, parseProject } from "./notifications.ts";
 import { parseGroup, parseMode, parseUser } from "./ownership.ts";
 import { formatSize, parseSize } from "./size.ts";
 import { UsageError, WrongValue } from "./usage-error.ts";
@@ -162,4 +163,27 @@ test("the closest word is found when it is close", (t) => {
   const word = fc.string({ maxLength: 12 });
   fc.assert(fc.property(word, word, (a, b) => editDistance(a, b) === editDistance(b, a)));
   fc.assert(fc.property(word, (a) => editDistance(a, a) === 0));
+});
+
+test("notifications are off, made by themselves, or a subscription by its full name", (t) => {
+  for (const text of ["off", "auto", " AUTO ", "projects/my-project/subscriptions/my-uploads"])
+    t.is(parseNotifications(text), /auto/i.test(text) ? "auto" : text);
+  t.notThrows(() => parseNotifications("projects/example.com:old-one/subscriptions/a.b_c~d+e%25"));
+  t.notThrows(() => parseNotifications("projects/123456/subscriptions/abc"));
+  for (const text of [
+    "",
+    "on",
+    "my-uploads",
+    "projects/p/subscriptions/s",
+    "projects/my-project/topics/my-uploads",
+    "projects/my-project/subscriptions/goog-mine",
+    "projects/My_Project/subscriptions/my-uploads",
+    "//pubsub.googleapis.com/projects/my-project/subscriptions/my-uploads",
+    "projects/my-project/subscriptions/a/b",
+  ]) {
+    const message = /auto, off, .* such as projects\/my-project\/subscriptions\/my-uploads/;
+    t.throws(() => parseNotifications(text), { instanceOf: WrongValue, message }, text);
+  }
+  t.is(parseProject(" my-project "), "my-project");
+  t.throws(() => parseProject("my/project"), { instanceOf: WrongValue, message: /my-project/ });
 });

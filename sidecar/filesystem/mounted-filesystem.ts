@@ -248,6 +248,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     this.endServing();
     this.#parts.namespace.close();
     this.#parts.staleTails.stop();
+    this.#parts.foreignChanges.stop();
     await this.#parts.patcher.flushAll();
     await this.#parts.resting.all();
     await this.context.background.idle();
@@ -261,7 +262,10 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
         void this.#kernel?.attributesChanged(node.id);
         this.#serveMount?.attributesChanged(node);
       },
-      placeChanged: (parent, name) => this.#serveMount?.nameChanged(parent, name),
+      placeChanged: (parent, name, node) => {
+        this.#serveMount?.nameChanged(parent, name);
+        this.#parts.foreignChanges.placeChanged(parent, name, node);
+      },
       replaced: (node, from) => {
         this.#parts.resting.soon(node);
         this.#serveMount?.replacedElsewhere(from, node.name);

@@ -4,7 +4,9 @@
 // nothing of a name that has changed here since its request began, or is changing now.
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
+import { Doubts } from "./doubts.ts";
 import { versionOf, type DirectoryNode, type Node } from "./nodes.ts";
+import { confirmation, type Confirmation, type TrustRule } from "./trust.ts";
 
 /** Change records of one folder are tidied up above this many. */
 const CHANGE_RECORDS_MAX = 1000;
@@ -16,15 +18,25 @@ export interface Observation {
   readonly atMs: number;
 }
 
+/** By which clock and which rules answers are taken in. */
+interface Asking {
+  readonly monotonicMs: () => number;
+  readonly hierarchical: boolean;
+  readonly trust: TrustRule;
+}
+
 export class Observations {
   readonly #monotonicMs: () => number;
   readonly #hierarchical: boolean;
+  readonly #trust: TrustRule;
+  readonly #doubts = new Doubts();
   readonly #underWay = new Set<Observation>();
   #serial = 1;
 
-  constructor(monotonicMs: () => number, hierarchical: boolean) {
+  constructor({ monotonicMs, hierarchical, trust }: Asking) {
     this.#monotonicMs = monotonicMs;
     this.#hierarchical = hierarchical;
+    this.#trust = trust;
   }
 
   /** Notes that a question is about to be asked; end it when the answer was taken in. */
@@ -36,6 +48,24 @@ export class Observations {
 
   end(observation: Observation): void {
     this.#underWay.delete(observation);
+    if (this.#underWay.size === 0) this.#doubts.clear();
+  }
+
+  /** Somebody says that a name changed elsewhere: questions that are under way were asked before. */
+  doubt(directory: DirectoryNode, name: string): void {
+    if (this.#underWay.size > 0) this.#doubts.add(directory, name, ++this.#serial);
+  }
+
+  /** How long what an answer says of a name may be trusted: not at all if the name was doubted since it was asked for. */
+  confirmation(
+    directory: DirectoryNode,
+    name: string,
+    changedMs: number,
+    dateMs: number,
+    { serial, atMs }: Observation,
+  ): Confirmation {
+    const confirmed = confirmation(this.#trust, changedMs, dateMs, atMs);
+    return this.#doubts.since(directory, name, serial) ? { ...confirmed, trustMs: 0 } : confirmed;
   }
 
   /** Marks a local change of a name from its start to its end. Call the result when the change is over. */

@@ -12,6 +12,7 @@ import { LevelExplorer } from "./explore-levels.ts";
 import { FileData } from "./file-data.ts";
 import { FolderPlaceholders } from "./folder-placeholders.ts";
 import { FolderResources } from "./folder-resources.ts";
+import { ForeignChanges } from "./foreign-changes.ts";
 import { Lookup } from "./lookup.ts";
 import { Namespace } from "./namespace.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -61,5 +62,6 @@ export function makeParts(context: Context) {
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),
     staleTails: new StaleTails(context),
+    foreignChanges: new ForeignChanges(context),
   };
 }

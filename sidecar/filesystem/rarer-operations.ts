@@ -1,5 +1,7 @@
-// The operations that few programs use: special files, space on disk, and what else not every file system has.
+// The operations that few programs use: special files, space on disk, and what else not every file system has. And what
+// nobody but the bucket may say.
 
+import type { ObjectChange } from "../bucket/notifications/change-message.ts";
 import { FileSystemError } from "./errors.ts";
 import type { ExtendedAttributes } from "./extended-attributes.ts";
 import type * as seam from "./filesystem.ts";
@@ -36,6 +38,14 @@ export abstract class RarerOperations implements Pick<FileSystem, Rarer> {
     name: string,
     made: NewlyMade,
   ): Promise<Entry>;
+
+  /**
+   * Begins to expect word of changes in the bucket; answers whom to give it to. What somebody else changed the next use of
+   * its name asks the bucket about (RULES 32).
+   */
+  hearChanges(): (change: ObjectChange) => void {
+    return this.parts.foreignChanges.begin();
+  }
 
   async makeNode(
     caller: Caller,

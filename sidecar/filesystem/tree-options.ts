@@ -20,7 +20,7 @@ export interface TreeOptions {
   readonly entryChanged: (parent: DirectoryNode, name: string) => void;
   readonly attributesChanged: (node: Node) => void;
   /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
-  readonly placeChanged: (parent: DirectoryNode, name: string) => void;
+  readonly placeChanged: (parent: DirectoryNode, name: string, node: Node) => void;
   /** A file lost its name in this folder to a newer version, or its object is gone. */
   readonly replaced: (node: FileNode, from: DirectoryNode) => void;
 }

@@ -12,7 +12,9 @@ import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
 import { NodeTable } from "./node-table.ts";
+import { EVERY_NAME } from "./doubts.ts";
 import { isNews, Observations, type Observation } from "./observations.ts";
+import { takeAttributes } from "./take-attributes.ts";
 import type { TreeOptions } from "./tree-options.ts";
 import { confirmation } from "./trust.ts";
 
@@ -24,7 +26,7 @@ export class Tree {
 
   constructor(options: TreeOptions) {
     this.#options = options;
-    this.#observations = new Observations(options.monotonicMs, options.hierarchical);
+    this.#observations = new Observations(options);
     this.root = new DirectoryNode(ROOT_INODE, undefined, "");
     Object.assign(this.root, options.directoryDefaults);
     this.root.lookupCount = 1;
@@ -64,6 +66,11 @@ export class Tree {
   /** Marks a local change of a name from its start to its end. Call the result when the change is over. */
   beginChange(directory: DirectoryNode, name: string): () => void {
     return this.#observations.beginChange(directory, name);
+  }
+
+  /** Somebody says that a name, or which names there are (EVERY_NAME), changed elsewhere: what was asked before is not trusted. */
+  doubt(directory: DirectoryNode, name: string): void {
+    this.#observations.doubt(directory, name);
   }
 
   /** A folder gained or lost a name: its times move, as on any disk. */
@@ -116,7 +123,7 @@ export class Tree {
         : this.#replace(directory, name, known, object);
     this.#refreshAttributes(node, object);
     this.#observations.seen(node);
-    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
+    node.confirmed = this.#observations.confirmation(directory, name, object.updatedMs, dateMs, observation);
   }
 
   /** The bucket still has the version of a file that is being changed here; nothing else of it is news. */
@@ -124,7 +131,7 @@ export class Tree {
     const { parent, name, version } = node;
     if (parent === undefined || version?.generation !== object.generation) return;
     if (!this.#observations.mayTell(parent, name, observation)) return;
-    node.confirmed = confirmation(this.#options.trust, object.updatedMs, dateMs, observation.atMs);
+    node.confirmed = this.#observations.confirmation(parent, name, object.updatedMs, dateMs, observation);
   }
 
   /** There is a folder of this name; `oldestMs`: since when at least something has been in it. */
@@ -143,7 +150,7 @@ export class Tree {
       this.#detachForeign(directory, known);
     }
     const folder = isDirectory(known) ? known : this.addDirectory(directory, name);
-    folder.confirmed = confirmation(this.#options.trust, oldestMs, dateMs, observation.atMs);
+    folder.confirmed = this.#observations.confirmation(directory, name, oldestMs, dateMs, observation);
     return folder;
   }
 
@@ -179,7 +186,7 @@ export class Tree {
     if (!this.#observations.mayTellOf(directory, observation)) return;
     for (const name of directory.children.keys())
       if (!seen.has(name)) this.observeAbsence(directory, name, observation);
-    directory.listed = confirmation(this.#options.trust, newestMs, dateMs, observation.atMs);
+    directory.listed = this.#observations.confirmation(directory, EVERY_NAME, newestMs, dateMs, observation);
   }
 
   /** A file created here, not yet in the bucket. */
@@ -215,7 +222,7 @@ export class Tree {
     node.parent = undefined;
     node.changeTimeNs = this.#options.wallNs();
     this.#options.journal.note(node);
-    this.#options.placeChanged(parent, node.name);
+    this.#options.placeChanged(parent, node.name, node);
     this.#nodes.dropIfUnused(node);
   }
 
@@ -230,8 +237,8 @@ export class Tree {
     node.changeTimeNs = this.#options.wallNs();
     parent.children.set(name, node);
     this.#options.journal.note(node);
-    if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name);
-    this.#options.placeChanged(parent, name);
+    if (before.parent !== undefined) this.#options.placeChanged(before.parent, before.name, node);
+    this.#options.placeChanged(parent, name, node);
   }
 
   /** Two nodes take each other's place. */
@@ -248,7 +255,7 @@ export class Tree {
       parent.children.set(name, node);
       this.#options.journal.note(node);
       this.touch(parent);
-      this.#options.placeChanged(parent, name);
+      this.#options.placeChanged(parent, name, node);
     }
   }
 
@@ -317,20 +324,9 @@ export class Tree {
   #refreshAttributes(node: Node, object: ObjectInfo): void {
     if (!isNews(object, node)) return;
     const defaults = isDirectory(node) ? this.#options.directoryDefaults : this.#options.fileDefaults;
-    const { uid, gid, mode, modifyTimeNs, linkTarget, deviceNumber } = decodeAttributes(object, defaults);
-    const changed =
-      node.uid !== uid || node.gid !== gid || node.mode !== mode || node.modifyTimeNs !== modifyTimeNs;
-    Object.assign(node, { uid, gid, mode, extended: undefined });
+    const changed = takeAttributes(node, object, defaults);
     this.#options.journal.note(node);
-    if (isDirectory(node)) node.placeholder = object;
-    else node.version = object;
-    if (!isDirectory(node) || object.metadata["mtime"] !== undefined) node.modifyTimeNs = modifyTimeNs;
-    if (changed) {
-      node.changeTimeNs = BigInt(object.updatedMs) * 1_000_000n;
-      node.accessTimeNs = node.modifyTimeNs;
-      if (node.lookupCount > 0) this.#options.attributesChanged(node);
-    }
-    if (node instanceof SpecialNode) Object.assign(node, { linkTarget, deviceNumber: deviceNumber ?? 0 });
+    if (changed && node.lookupCount > 0) this.#options.attributesChanged(node);
   }
 
   #add<T extends Node>(parent: DirectoryNode, name: string, owner: OwnerAndMode, node: T): T {

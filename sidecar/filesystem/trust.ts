@@ -26,6 +26,11 @@ export function confirmation(rule: TrustRule, changedMs: number, dateMs: number,
   return { atMs, trustMs, ageMs };
 }
 
+/** A confirmation whose trust has ended, of what was known nevertheless. */
+export function ended(confirmed: Confirmation): Confirmation {
+  return { ...confirmed, atMs: Number.NEGATIVE_INFINITY, trustMs: 0 };
+}
+
 /** Milliseconds of trust that remain for the kernel; 0 when it should ask at the next use. */
 export function remainingTrustMs(confirmed: Confirmation | undefined, nowMs: number): number {
   if (confirmed === undefined) return 0;

@@ -12,6 +12,8 @@ export interface Call extends Route {
   readonly baseUrl: string;
   /** Fails with ConnectionLost when the client goes away. */
   readonly body: AsyncIterable<Buffer>;
+  /** Aborts when the client has its answer or went away. */
+  readonly gone: AbortSignal;
   /** Cuts the connection, so that whoever reads the body comes to an end. */
   interrupt(): void;
   /** To be called with the object's name where only the body told it. May throw. */

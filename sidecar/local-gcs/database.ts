@@ -23,6 +23,8 @@ const schema = `
     state TEXT NOT NULL, request TEXT NOT NULL, result TEXT, started_ms INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS sessions_by_file ON sessions (file);
+  -- Topics and subscriptions of Pub/Sub.
+  CREATE TABLE IF NOT EXISTS pubsub (name TEXT PRIMARY KEY, resource TEXT NOT NULL) WITHOUT ROWID;
   -- Only hierarchical buckets have rows in these two.
   CREATE TABLE IF NOT EXISTS folders (
     bucket TEXT NOT NULL, name BLOB NOT NULL, metageneration INTEGER NOT NULL, created_ms INTEGER NOT NULL,

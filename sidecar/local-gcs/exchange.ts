@@ -52,6 +52,11 @@ export class Exchange {
     response.on("error", () => undefined);
   }
 
+  /** Aborts when the answer has been sent or the client went away. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
   /** The request's body. `position` is where in the object its first byte belongs. */
   async *body(position: number): AsyncGenerator<Buffer> {
     let at = position;

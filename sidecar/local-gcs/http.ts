@@ -99,6 +99,7 @@ export class HttpInterface {
       headers: request.headers,
       baseUrl: `http://${request.headers.host ?? `127.0.0.1:${request.socket.localPort}`}`,
       body: exchange.body(firstByte(request)),
+      gone: exchange.gone,
       interrupt: () => request.socket.destroy(),
       nameKnown: (name) => this.#nameKnown(exchange, call, name),
     };

@@ -2,6 +2,7 @@
 
 import { base64OfCrc32c } from "./checksums.ts";
 import type { StoredFolder } from "./folders.ts";
+import type { NotificationConfig } from "./notifications.ts";
 import type { StoredObject } from "./objects.ts";
 
 /** The tag the service gives: a protocol buffer of generation and metageneration in base64. */
@@ -58,6 +59,10 @@ export interface StoredBucket {
   readonly createdMs: number;
   readonly updatedMs: number;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Who is told of changes; undefined until somebody asked for it. */
+  readonly notifications?: readonly NotificationConfig[];
+  /** Ids are not used again. */
+  readonly lastNotificationId?: number;
 }
 
 export function bucketResource(bucket: StoredBucket, baseUrl: string): Record<string, unknown> {

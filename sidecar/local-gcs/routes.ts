@@ -1,6 +1,7 @@
 // Which call a request is, read from its raw path: an object's name is one encoded segment, `%2F` included.
 
 import { ApiError } from "./api-error.ts";
+import { pubSubRoute, type PubSubMethod } from "./pubsub/routes.ts";
 
 export type MethodName =
   | "storage.buckets.insert"
@@ -27,11 +28,16 @@ export type MethodName =
   | "storage.folders.delete"
   | "storage.folders.rename"
   | "storage.buckets.operations.list"
-  | "storage.buckets.operations.get";
+  | "storage.buckets.operations.get"
+  | "storage.notifications.insert"
+  | "storage.notifications.list"
+  | "storage.notifications.get"
+  | "storage.notifications.delete"
+  | PubSubMethod;
 
 export interface Route {
   readonly method: MethodName;
-  /** Decoded path parameters; empty where the path has none. `object` may be a folder, or an operation. */
+  /** Decoded path parameters; empty where the path has none. `object` may be a folder, an operation, or a topic. */
   readonly bucket: string;
   readonly object: string;
   readonly destinationBucket: string;
@@ -74,6 +80,10 @@ const table: readonly (readonly [verb: string, pattern: string, method: MethodNa
   ["POST", "b/:bucket/folders/:object/renameTo/folders/:destinationObject", "storage.folders.rename"],
   ["GET", "b/:bucket/operations", "storage.buckets.operations.list"],
   ["GET", "b/:bucket/operations/:object", "storage.buckets.operations.get"],
+  ["POST", "b/:bucket/notificationConfigs", "storage.notifications.insert"],
+  ["GET", "b/:bucket/notificationConfigs", "storage.notifications.list"],
+  ["GET", "b/:bucket/notificationConfigs/:object", "storage.notifications.get"],
+  ["DELETE", "b/:bucket/notificationConfigs/:object", "storage.notifications.delete"],
 ];
 
 const patterns = table.map(([verb, pattern, method]) => ({ verb, segments: pattern.split("/"), method }));
@@ -82,6 +92,8 @@ const uploadVerbs = new Set(["POST", "PUT", "DELETE"]);
 /** The call behind `verb` and a raw path without its query, or undefined if there is none. */
 export function routeOf(verb: string, rawPath: string): Route | undefined {
   const asked = verb === "HEAD" ? "GET" : verb;
+  const pubSub = pubSubRoute(asked, rawPath);
+  if (pubSub !== undefined) return { ...emptyRoute, ...pubSub, isUpload: false, isDownload: false };
   const [, kind, rest] =
     /^\/(?:(upload\/|download\/|resumable\/upload\/)?storage\/v1\/)?(b(?:\/.*)?)$/.exec(rawPath) ?? [];
   if (rest === undefined) return asked === "GET" ? xmlRoute(rawPath) : undefined;

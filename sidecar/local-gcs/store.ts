@@ -13,9 +13,12 @@ import { Clock } from "./clock.ts";
 import { DataFiles } from "./data-files.ts";
 import { Database, type Transaction } from "./database.ts";
 import { Hierarchy } from "./hierarchy.ts";
+import { Notifications } from "./notifications.ts";
 import { Objects, type StoredObject } from "./objects.ts";
 import { checkPreconditions, type Preconditions } from "./preconditions.ts";
 import { checkHolds } from "./properties.ts";
+import { PubSub } from "./pubsub/pubsub.ts";
+import type { StoredBucket } from "./resources.ts";
 import { Sessions } from "./sessions.ts";
 
 /** A new object as its maker knows it; the store adds generation and times. */
@@ -29,6 +32,8 @@ export class Store {
   readonly objects: Objects;
   readonly sessions: Sessions;
   readonly hierarchy: Hierarchy;
+  readonly pubSub: PubSub;
+  readonly notifications: Notifications;
   readonly clock: Clock;
   readonly files: DataFiles;
   readonly log: Log;
@@ -44,6 +49,8 @@ export class Store {
     this.sessions = new Sessions(database.sql);
     this.clock = clockKeptIn(database);
     this.hierarchy = new Hierarchy(database, this.objects, this.clock);
+    this.pubSub = new PubSub(database.sql);
+    this.notifications = new Notifications(this.pubSub);
     this.#removals = new Background((name, err) => log.error({ err }, `${name} failed`));
   }
 
@@ -84,15 +91,29 @@ export class Store {
     this.hierarchy.makeFoldersOf(within, name);
     this.objects.put(object);
     if (current !== undefined) this.release(transaction, current.file);
+    this.#tellOfNew(transaction, within, object, current);
     return object;
   }
 
   /** In a commit: removes a live object. */
-  remove(transaction: Transaction, { bucket, name, properties, file }: StoredObject): void {
-    this.hierarchy.checkWritable(this.buckets.get(bucket), name);
+  remove(transaction: Transaction, object: StoredObject): void {
+    const { bucket, name, properties, file } = object;
+    const within = this.buckets.get(bucket);
+    this.hierarchy.checkWritable(within, name);
     checkHolds(properties, bucket, name);
     this.objects.remove(bucket, name);
     this.release(transaction, file);
+    const atMs = this.clock.nowMs();
+    this.notifications.tell(transaction, within, { type: "OBJECT_DELETE", object, atMs });
+  }
+
+  /** In a commit: puts an object with other attributes in the place of itself. */
+  change(transaction: Transaction, object: StoredObject): void {
+    const within = this.buckets.get(object.bucket);
+    this.hierarchy.checkWritable(within, object.name);
+    this.objects.put(object);
+    const atMs = object.updatedMs;
+    this.notifications.tell(transaction, within, { type: "OBJECT_METADATA_UPDATE", object, atMs });
   }
 
   /** In a commit: removes a data file afterwards unless something still refers to it then. */
@@ -108,6 +129,20 @@ export class Store {
     await this.#removals.idle();
     this.#database.close();
     await this.files.close();
+  }
+
+  #tellOfNew(
+    transaction: Transaction,
+    within: StoredBucket,
+    object: StoredObject,
+    replaced: StoredObject | undefined,
+  ): void {
+    const { generation, updatedMs: atMs } = object;
+    const overwrote = replaced?.generation;
+    this.notifications.tell(transaction, within, { type: "OBJECT_FINALIZE", object, atMs, overwrote });
+    if (replaced === undefined) return;
+    const gone = { type: "OBJECT_DELETE", object: replaced, atMs, overwrittenBy: generation } as const;
+    this.notifications.tell(transaction, within, gone);
   }
 
   /** What uploads and removals left behind that were under way when the last server ended. */

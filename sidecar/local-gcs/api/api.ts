@@ -13,6 +13,8 @@ import { getObject } from "./get.ts";
 import { insertMedia, insertMultipart, refuseInsert } from "./insert.ts";
 import { listObjects } from "./list.ts";
 import { getOperation, listOperations, renameFolder } from "./rename-folder.ts";
+import * as notifications from "./notification-configs.ts";
+import * as pubSub from "./pubsub.ts";
 import { ResumableUploads } from "./resumable.ts";
 
 type Serve = (store: Store, call: Call) => Answer | Promise<Answer>;
@@ -46,6 +48,20 @@ export class Api {
     "storage.folders.rename": renameFolder,
     "storage.buckets.operations.list": listOperations,
     "storage.buckets.operations.get": getOperation,
+    "storage.notifications.insert": notifications.insertNotification,
+    "storage.notifications.list": notifications.listNotifications,
+    "storage.notifications.get": notifications.getNotification,
+    "storage.notifications.delete": notifications.deleteNotification,
+    "pubsub.topics.create": pubSub.createTopic,
+    "pubsub.topics.get": pubSub.getTopic,
+    "pubsub.topics.delete": pubSub.deleteTopic,
+    "pubsub.topics.publish": pubSub.publish,
+    "pubsub.subscriptions.create": pubSub.createSubscription,
+    "pubsub.subscriptions.get": pubSub.getSubscription,
+    "pubsub.subscriptions.delete": pubSub.deleteSubscription,
+    "pubsub.subscriptions.pull": pubSub.pull,
+    "pubsub.subscriptions.acknowledge": pubSub.acknowledge,
+    "pubsub.subscriptions.modifyAckDeadline": pubSub.modifyAckDeadline,
   };
 
   constructor(store: Store) {

@@ -31,14 +31,14 @@ async function changeObject(
   call: Call,
   change: (old: ObjectProperties) => ObjectProperties,
 ): Promise<Answer> {
-  const object = await store.commit(() => {
+  const object = await store.commit((transaction) => {
     store.hierarchy.checkWritable(store.buckets.get(call.bucket), call.object);
     const current = expectedObject(store, call);
     const properties = change(current.properties);
     checkChange(current.properties, properties);
     const metageneration = current.metageneration + 1;
     const changed = { ...current, properties, metageneration, updatedMs: store.clock.nowMs() };
-    store.objects.put(changed);
+    store.change(transaction, changed);
     return changed;
   });
   return jsonAnswer(objectResource(object, call.baseUrl));

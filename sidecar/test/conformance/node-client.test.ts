@@ -119,6 +119,22 @@ test("buckets are created, found and deleted", async (t) => {
   t.deepEqual(await storage.bucket("made-here").exists(), [false]);
 });
 
+test("a bucket tells a topic of its changes for as long as a notification says so", async (t) => {
+  const { bucket, url } = await session(t);
+  await fetch(`${url}/v1/projects/test/topics/changes`, { method: "PUT" });
+  const eventTypes = ["OBJECT_FINALIZE"];
+  const [notification] = await bucket.createNotification("changes", { eventTypes, payloadFormat: "NONE" });
+  const topic = "//pubsub.googleapis.com/projects/test/topics/changes";
+  t.like((await notification.getMetadata())[0], { topic, event_types: eventTypes, payload_format: "NONE" });
+  t.deepEqual(
+    (await bucket.getNotifications())[0].map(({ id }) => id),
+    [notification.id],
+  );
+  await notification.delete();
+  t.deepEqual((await bucket.getNotifications())[0], []);
+  t.is(await codeOf(bucket.createNotification("no-such-topic")), 400);
+});
+
 test("a hierarchical bucket is made, and its folders are listed as prefixes", async (t) => {
   const { storage } = await session(t);
   const iamConfiguration = { uniformBucketLevelAccess: { enabled: true } };

@@ -1,4 +1,4 @@
-// A process on a Google VM, as far as it can tell: storage.googleapis.com is where the test says, and its identity
+// A process on a Google VM, as far as it can tell: storage.googleapis.com (and Pub/Sub) is where the test says, and its identity
 // comes from a metadata server.
 //
 // Names are looked up in an /etc/hosts of its own, in a mount namespace of its own, and the certificate is signed by
@@ -22,6 +22,9 @@ import type { Cleaning } from "./cleanups.ts";
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const GOOGLE = "storage.googleapis.com";
+const PUBSUB = "pubsub.googleapis.com";
+/** The project its identity belongs to. */
+export const PROJECT = "pretended-project";
 
 /** Gives tokens of no particular form, as the service may: nothing but their names can keep them out of logs. */
 export class MetadataServer {
@@ -59,6 +62,7 @@ export class MetadataServer {
     if (request.headers["metadata-flavor"] !== "Google")
       return { status: 403, body: "Missing Metadata-Flavor" };
     if (request.url?.endsWith("/universe/universe-domain")) return { status: 404, body: "" };
+    if (request.url?.endsWith("/project/project-id")) return { status: 200, body: PROJECT };
     if (!request.url?.startsWith("/computeMetadata/v1/instance/service-accounts/default/token")) {
       return { status: 200, body: "default" };
     }
@@ -78,12 +82,19 @@ export interface Certificate {
   readonly cert: Buffer;
 }
 
-/** For storage.googleapis.com, and its own authority. */
+/** For storage.googleapis.com and Pub/Sub, and its own authority. */
 export async function googleCertificate(t: Cleaning): Promise<Certificate> {
   const folder = await temporary(t, "certificate");
   const [key, file] = [path.join(folder, "key.pem"), path.join(folder, "cert.pem")];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  const names = ["-subj", `/CN=${GOOGLE}`, "-addext", `subjectAltName=DNS:${GOOGLE}`, "-days", "2"];
+  const names = [
+    "-subj",
+    `/CN=${GOOGLE}`,
+    "-addext",
+    `subjectAltName=DNS:${GOOGLE},DNS:${PUBSUB}`,
+    "-days",
+    "2",
+  ];
   await run("openssl", ["req", "-x509", ...curve, "-keyout", key, "-out", file, ...names]);
   return { file, key: await readFile(key), cert: await readFile(file) };
 }
@@ -96,6 +107,8 @@ export interface VmOptions {
   /** Instead of Google's. */
   readonly endpoint?: string;
   readonly bucket?: string;
+  /** More options of `mount`. */
+  readonly more?: readonly string[];
 }
 
 export class Vm {
@@ -116,7 +129,7 @@ export class Vm {
     const base = await temporary(t, "vm");
     const directory = path.join(base, "mnt");
     await mkdir(directory);
-    await writeFile(path.join(base, "hosts"), `127.0.0.1 localhost ${GOOGLE}\n`);
+    await writeFile(path.join(base, "hosts"), `127.0.0.1 localhost ${GOOGLE} ${PUBSUB}\n`);
     const endpoint = options.endpoint ?? `https://${GOOGLE}:${options.port}`;
     const words = [
       "mount",
@@ -135,6 +148,7 @@ export class Vm {
       ...words,
       "--log-level",
       "debug",
+      ...(options.more ?? []),
     ];
     const { GOOGLE_APPLICATION_CREDENTIALS: _, STORAGE_EMULATOR_HOST: __, ...inherited } = process.env;
     const child = spawn(

@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from "ava";
 
 import { BucketServer } from "../helpers/bucket-server.ts";
 import { startFront, type Front, type Seen } from "../helpers/front.ts";
-import { googleCertificate, MetadataServer, Vm } from "../helpers/vm.ts";
+import { googleCertificate, MetadataServer, PROJECT, Vm } from "../helpers/vm.ts";
 
 interface Place {
   readonly server: BucketServer;
@@ -17,7 +17,7 @@ interface Place {
   /** Tokens the service does not accept, and how many more requests it answers with 503. */
   readonly revoked: Set<string>;
   readonly unwell: { left: number };
-  readonly mount: (endpoint?: string) => Promise<Vm>;
+  readonly mount: (endpoint?: string, more?: readonly string[]) => Promise<Vm>;
 }
 
 async function place(t: ExecutionContext): Promise<Place> {
@@ -36,8 +36,9 @@ async function place(t: ExecutionContext): Promise<Place> {
     return unwell.left >= 0 ? { status: 503, reason: "backendError", message } : undefined;
   };
   const google = await startFront(t, server.url, judge, certificate);
-  const mount = (endpoint?: string): Promise<Vm> =>
+  const mount = (endpoint?: string, more: readonly string[] = []): Promise<Vm> =>
     Vm.mount(t, {
+      more,
       metadata,
       certificate,
       port: google.port,
@@ -179,3 +180,37 @@ test.serial("a VM without an identity mounts nothing and says what to do", async
   t.regex(String(error), /no usable credentials for bucket test/);
   t.regex(String(error), /give it a service account/);
 });
+
+test.serial(
+  "notifications are those of Google's Pub/Sub, asked for by the VM's identity in its project",
+  async (t) => {
+    const { server, metadata, google, mount } = await place(t);
+    const vm = await mount(undefined, ["--notifications", "auto"]);
+    const subscription = new RegExp(
+      `"subscription":"(projects/${PROJECT}/subscriptions/sidemount-test-[^"]+)"`,
+    );
+    for (const endMs = Date.now() + 30_000; !subscription.test(vm.said); await delay(20))
+      if (Date.now() > endMs) return t.fail(vm.said);
+    await server.put("f", "old");
+    await server.age(3_600_000);
+    t.is(await vm.shell("cat f"), "old");
+    await server.put("f", "new");
+    for (const endMs = Date.now() + 30_000; (await vm.shell("cat f")) !== "new"; await delay(20))
+      if (Date.now() > endMs) return t.fail("trusted for a minute, and not told");
+    t.is(await vm.stop(), 0);
+    const [, name = ""] = subscription.exec(vm.said) ?? [];
+    for (const [method, path] of [
+      ["PUT", `/v1/projects/${PROJECT}/topics/sidemount-test`],
+      ["PUT", `/v1/${name}`],
+      ["POST", `/v1/${name}:pull`],
+      ["POST", `/v1/${name}:acknowledge`],
+      ["DELETE", `/v1/${name}`],
+    ])
+      t.true(
+        google.seen.some(({ method: sent, url }) => sent === method && url === path),
+        `${method} ${path}`,
+      );
+    t.deepEqual(tokensUsed(google), metadata.tokens);
+    saysNothingOf(t, vm, metadata.tokens);
+  },
+);
