@@ -7,9 +7,12 @@ import { performance } from "node:perf_hooks";
 import { openBucket } from "./bucket/client.ts";
 import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
+import { controlMount, type Controlled } from "./control/mount-control.ts";
+import type { ControlServer } from "./control/server.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
 import { CopyStore } from "./copies/store.ts";
+import { compareUnfinished } from "./copies/unfinished.ts";
 import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
 import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
 import { serveNative } from "./fuse/native/channel.ts";
@@ -19,6 +22,8 @@ import { whyNoDevice } from "./supervisor/channel-choice.ts";
 import { DEVICE_DESCRIPTOR, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
 import { MountRefused } from "./supervisor/mount-refused.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
+import { withoutLinks } from "./supervisor/mount-point.ts";
+import { ownControlSocket } from "./supervisor/run-file.ts";
 import { mountHere } from "./supervisor/single-process.ts";
 import { superviseMount } from "./supervisor/supervise.ts";
 import { connectToSupervisor, type SupervisorLink } from "./supervisor/worker-link.ts";
@@ -35,8 +40,15 @@ const WORKER_FLAGS = ["--disable-warning=ExperimentalWarning", ...HEAP_FLAGS];
 
 export interface Assembled {
   readonly fileSystem: MountedFileSystem;
+  /** Told to those who ask, once it is mounted. */
+  mounted: Mounted;
   /** Sends what is owed and closes everything. */
   close(): Promise<void>;
+}
+
+interface Mounted {
+  readonly channel: "device" | "native";
+  readonly passthrough: boolean | undefined;
 }
 
 /** Checks bucket and state folder, then builds the filesystem over them. Rejects with the reason if either will not do. */
@@ -77,11 +89,14 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     monotonicMs: () => performance.now(),
     wallNs,
   });
+  await compareUnfinished({ bucket, kept: store.kept, background, log });
   if (!options.readOnly) await fileSystem.resumeOwed();
-  return {
+  const assembled: Assembled = {
     fileSystem,
+    mounted: { channel: "native", passthrough: undefined },
     close: async () => {
       try {
+        await control?.close();
         await fileSystem.shutdown();
       } finally {
         await state.close();
@@ -89,6 +104,23 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
       }
     },
   };
+  const { upkeep } = fileSystem;
+  const control = await listenForQuestions(
+    { options, bucket, store, upkeep, mounted: () => assembled.mounted },
+    log,
+  );
+  return assembled;
+}
+
+/** A mount that cannot be asked is better than none. */
+async function listenForQuestions(controlled: Controlled, log: Log): Promise<ControlServer | undefined> {
+  try {
+    const socketPath = ownControlSocket(withoutLinks(controlled.options.directory));
+    return await controlMount(socketPath, controlled, log);
+  } catch (error) {
+    log.warn({ err: error }, "`sidemount status` and `sidemount pending` cannot ask this mount");
+    return undefined;
+  }
 }
 
 /** Program and arguments of a worker. */
@@ -216,7 +248,9 @@ class Worker {
     });
     this.#channels.unshift(channel);
     await Promise.all(this.#channels.map(({ started }) => started));
-    this.#link.serving(await channel.started);
+    const serving = await channel.started;
+    (this.#assembled as Assembled).mounted = { channel: "device", passthrough: serving.passthrough };
+    this.#link.serving(serving);
   }
 
   /** Refuses new writers, lets the others finish, sends what is owed. */

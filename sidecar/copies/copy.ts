@@ -47,6 +47,10 @@ export class Copy {
   changedUnseen = false;
   /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
   promised = false;
+  /** Its row says that it is being changed. */
+  notedAsChanging = false;
+  /** Awaited before a change and after it, while the row does not say as much; `placed`: not at what is the end. */
+  noteChanging: ((placed: boolean) => Promise<void>) | undefined;
   /** State of the file at the last moment it was known to equal what was uploaded or fetched. */
   stamp: Stamp;
   /** Closed for good: the file is deleted or handed to the pending list. */
@@ -190,7 +194,9 @@ export class Copy {
   overwrite(work: (descriptor: number) => Promise<ByteRange>, appended = false): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
+      await this.noteChanging?.(!appended);
       const range = await this.#changing(work, appended);
+      await this.noteChanging?.(!appended); // a row that was written meanwhile did not know of it
       if (this.present === undefined) return;
       this.present.add(range);
       (this.#written ??= new Extents()).add(range);
@@ -214,10 +220,12 @@ export class Copy {
   truncate(size: number): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
+      await this.noteChanging?.(true);
       this.#noteChange(Math.min(size, this.observe().size));
       await this.use((descriptor) => truncateTo(descriptor, size));
       this.versionEnd = Math.min(this.versionEnd, size);
       this.#cutSinceMark = Math.min(this.#cutSinceMark, size);
+      await this.noteChanging?.(true);
       this.#noteIfWhole();
     });
   }

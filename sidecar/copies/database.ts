@@ -20,6 +20,19 @@ export interface DatabaseAnswer {
   readonly id: number;
   readonly rows?: readonly (readonly unknown[])[];
   readonly error?: string;
+  /** It failed because the disk is full. */
+  readonly full?: boolean;
+}
+
+/** The database could not do it. `code` is ENOSPC where the disk is full, as in errors of node:fs. */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+  readonly code: "ENOSPC" | undefined;
+
+  constructor(message: string, full: boolean) {
+    super(`copies.db: ${message}`);
+    this.code = full ? "ENOSPC" : undefined;
+  }
 }
 
 interface Waiting {
@@ -33,10 +46,14 @@ export class Database {
   #nextId = 1;
   #failure: Error | undefined;
 
-  /** Opens or makes the database at `path`. `commitDelayMs` acts out a slow disk in tests. */
-  constructor(path: string, commitDelayMs = 0) {
+  /**
+   * Opens or makes the database at `path`; one that cannot be used fails every request. The file `ballast` is removed
+   * when the disk is full. `commitDelayMs` acts out a slow disk in tests.
+   */
+  constructor(path: string, ballast: string, commitDelayMs = 0) {
     this.#thread = new Worker(new URL("./database-thread.ts", import.meta.url), {
-      workerData: { path, commitDelayMs },
+      workerData: { path, commitDelayMs, ballast },
+      execArgv: ["--disable-warning=ExperimentalWarning"], // node:sqlite warns at every start that it is new
     });
     this.#thread.on("message", (answer: DatabaseAnswer) => this.#answered(answer));
     this.#thread.on("error", (error: Error) => this.#failed(error));
@@ -74,12 +91,12 @@ export class Database {
     });
   }
 
-  #answered({ id, rows, error }: DatabaseAnswer): void {
+  #answered({ id, rows, error, full = false }: DatabaseAnswer): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#thread.unref();
     if (error === undefined) waiting?.resolve(rows ?? []);
-    else waiting?.reject(new Error(`copies.db: ${error}`));
+    else waiting?.reject(new DatabaseError(error, full));
   }
 
   #failed(error: Error): void {

@@ -7,64 +7,63 @@
 import { constants } from "node:fs";
 import fs from "node:fs/promises";
 import { randomUUID } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents } from "../lib/extents.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Copy } from "./copy.ts";
-import type { Statement } from "./database.ts";
+import { copyRow, decodeRanges, keptRow, type Changed, type Intent } from "./copy-rows.ts";
 import { Inheritance } from "./inheritance.ts";
+import { KeptCopies } from "./kept.ts";
+import { RestingCopies } from "./resting-copies.ts";
 import { holdsVersion } from "./snapshot.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
-/** Each is remembered in memory: of a cache full of small files, these are kept. */
-const RESTING_MAX = 200_000;
-
-/** What the cache knows of a clean copy nobody has open. */
-interface Resting {
-  readonly bytes: number;
-  /** Gone for copies that nobody remembers, and absent for those of an earlier run that nobody has used in this one. */
-  readonly copy?: WeakRef<Copy>;
-}
+/** Of the cache's size, what kept bytes may take before superseded ones are dropped. */
+const KEPT_SHARE = 0.25;
 
 export class CopyStore {
   readonly #state: StateFolder;
   readonly #background: Background;
   readonly #log: Log;
-  readonly #resting: LRUCache<string, Resting>;
+  readonly #resting: RestingCopies;
   readonly #inUse = new Set<string>();
   /** Given up, and not yet gone from disk and database: not to be found again. */
   readonly #leaving = new Set<string>();
   readonly #inheritance: Inheritance;
+  /** Bytes kept for a person. They take their space from the cache. */
+  readonly kept: KeptCopies;
 
   constructor(state: StateFolder, options: { cacheSizeBytes: number; background: Background; log: Log }) {
     this.#state = state;
     this.#background = options.background;
     this.#log = options.log;
-    this.#resting = new LRUCache({
-      max: RESTING_MAX,
-      maxSize: Math.max(1, options.cacheSizeBytes),
-      maxEntrySize: Math.max(1, options.cacheSizeBytes),
-      sizeCalculation: ({ bytes }) => Math.max(1, bytes),
-      dispose: ({ copy }, id, reason) => {
-        if (reason === "evict") this.#evict(id, copy?.deref());
-      },
-    });
+    this.#resting = new RestingCopies(options.cacheSizeBytes, (id, copy) => this.#evict(id, copy));
+    this.kept = new KeptCopies(state, { ...options, shareBytes: options.cacheSizeBytes * KEPT_SHARE });
+    this.kept.onChange = (bytes) => this.#resting.leaveRoom(bytes);
     this.#inheritance = new Inheritance(state, {
       background: options.background,
       log: options.log,
       isInUse: (id) => this.#inUse.has(id),
       isResting: (id) => this.#resting.has(id),
-      rest: (id, bytes) => this.#restOlder(id, bytes),
+      rest: (id, bytes) => {
+        if (!this.#inUse.has(id) && !this.#resting.has(id)) this.#resting.addOlder(id, bytes);
+      },
       erase: (id) => this.#erase(id),
     });
   }
 
   /** What an earlier run left: its cache is taken over, its unfinished work is kept and reported (RULES 10). */
-  takeOver(): Promise<void> {
-    return this.#inheritance.takeOver();
+  async takeOver(): Promise<void> {
+    await this.#inheritance.takeOver();
+    await this.kept.changed();
+  }
+
+  /** Bytes of clean copies nobody has open, and how many there may be beside what is kept for a person. */
+  get cache(): { usedBytes: number; limitBytes: number } {
+    const { usedBytes, limitBytes } = this.#resting;
+    return { usedBytes, limitBytes };
   }
 
   /** A new, empty copy for a file that is written from scratch. */
@@ -72,8 +71,9 @@ export class CopyStore {
     const id = randomUUID();
     const copy = new Copy(id, this.#state.copyPath(id), { create: true });
     copy.dirty = true;
+    copy.notedAsChanging = true;
     this.#inUse.add(id);
-    this.#record(copy, object, "dirty");
+    this.#record(copy, object, "dirty", "anywhere");
     return copy;
   }
 
@@ -131,7 +131,7 @@ export class CopyStore {
     const bytes = copy.observe().allocatedBytes;
     if (!copy.promised)
       await this.#state.database.write(
-        this.#row(copy, (copy.version ?? version).name, copy.whole ? "clean" : "partial", bytes),
+        copyRow(copy, (copy.version ?? version).name, copy.whole ? "clean" : "partial", { bytes }),
       );
     else
       await this.#state.database.write({
@@ -139,6 +139,8 @@ export class CopyStore {
         values: [Date.now(), copy.id],
       });
     copy.promised = true;
+    copy.notedAsChanging = false;
+    copy.noteChanging = undefined;
     this.rest(copy);
   }
 
@@ -146,55 +148,90 @@ export class CopyStore {
   rest(copy: Copy): void {
     if (copy.retired || !copy.promised) return;
     this.#inUse.delete(copy.id);
-    const resting = { bytes: copy.observe().allocatedBytes, copy: new WeakRef(copy) };
+    const bytes = copy.observe().allocatedBytes;
     copy.close();
-    this.#resting.set(copy.id, resting);
-    if (!this.#resting.has(copy.id)) this.#evict(copy.id, copy); // larger than the whole cache
+    this.#resting.add(copy, bytes);
   }
 
   /** In use: not to be evicted. False if it has been evicted meanwhile. */
   pin(copy: Copy): boolean {
     if (copy.retired) return false;
     this.#inUse.add(copy.id);
-    this.#resting.delete(copy.id);
+    this.#resting.remove(copy.id);
     return true;
   }
 
-  /** Before the first write to a copy that a later run would believe: resolves when it no longer would. */
+  /**
+   * Before the first write to a copy: resolves when no later run would take it for a version's bytes, or for bytes that
+   * nobody had changed. Without a name the bytes are nobody's.
+   */
   async withdraw(copy: Copy, object: string): Promise<void> {
-    if (!copy.promised) return;
+    if (copy.notedAsChanging) return;
     copy.promised = false;
-    await this.#state.database.write(this.#row(copy, object, "dirty", 0));
+    copy.notedAsChanging = true;
+    // All changes of a partial copy go through us: until one is made elsewhere than at the end, the rest is the version's.
+    copy.noteChanging = copy.whole ? undefined : (placed) => this.#notePlaced(copy, placed);
+    const state = object === "" ? "unlinked" : "dirty";
+    await this.#state.database.write(
+      copyRow(copy, object, state, { changed: copy.whole ? "anywhere" : "appended" }),
+    );
+  }
+
+  async #notePlaced(copy: Copy, placed: boolean): Promise<void> {
+    if (!placed) return;
+    await this.#state.database.write({
+      sql: "UPDATE copies SET changed = 'anywhere' WHERE id = ?",
+      values: [copy.id],
+    });
+    copy.noteChanging = undefined;
+  }
+
+  /** A program has taken the name away from what it still has open: of no use to anybody after a crash. */
+  unlinked(copy: Copy): void {
+    if (copy.retired || copy.promised) return;
+    copy.notedAsChanging = true;
+    copy.noteChanging = undefined;
+    this.#background.start("record unlink", () =>
+      this.#state.database.write({
+        sql: "UPDATE copies SET state = 'unlinked' WHERE id = ? AND state IN ('dirty', 'uploaded')",
+        values: [copy.id],
+      }),
+    );
   }
 
   /** Nobody needs the bytes: gone from disk and database. */
   discard(copy: Copy): void {
     if (copy.retired) return;
-    this.#resting.delete(copy.id);
+    this.#resting.remove(copy.id);
     copy.close();
     this.#evict(copy.id, copy);
   }
 
   /** Bytes whose upload failed after the program was told: kept under the name they were meant for (RULES 10). */
-  async keepFailed(copy: Copy, object: string, reason: string): Promise<void> {
+  async keepFailed(copy: Copy, object: string, reason: string, intent: Intent): Promise<void> {
     copy.retired = true;
     this.#inUse.delete(copy.id);
     await copy.sync();
-    const row = this.#row(copy, object, "failed", copy.observe().allocatedBytes);
+    const row = keptRow(copy, object, reason, intent);
     copy.close();
-    await this.#state.database.write(row, {
-      sql: "UPDATE copies SET error = ? WHERE id = ?",
-      values: [reason, copy.id],
-    });
+    await this.#state.database.write(row);
     this.#log.warn(
       { object, copy: copy.id, reason },
-      "upload failed for good; the bytes are kept in the state folder",
+      "upload failed for good; the bytes are kept, see `sidemount pending`",
     );
+    await this.kept.changed();
   }
 
   /** The bucket has these bytes: after a crash they are not owed, though not proven to be a cache either. */
   uploaded(copy: Copy, object: string): void {
-    if (!copy.promised) this.#record(copy, object, "uploaded");
+    if (copy.promised) return;
+    copy.notedAsChanging = false;
+    this.#record(copy, object, "uploaded", copy.changedUnseen ? null : "nothing");
+    if (copy.changedUnseen) return;
+    copy.noteChanging = async (placed) => {
+      await this.withdraw(copy, copy.version?.name ?? object);
+      await copy.noteChanging?.(placed);
+    };
   }
 
   /** The object behind a copy has a new name. Its file is not touched: it may be closed, or gone. */
@@ -245,7 +282,7 @@ export class CopyStore {
       copy.promised = true;
       copy.version = version;
       this.#inUse.add(id);
-      this.#resting.delete(id);
+      this.#resting.remove(id);
       return copy;
     } catch (error) {
       this.#log.warn(
@@ -255,15 +292,6 @@ export class CopyStore {
       await this.#erase(id);
       return undefined;
     }
-  }
-
-  /** Copies from an earlier run are all older than anything used in this one: no room means they go. */
-  #restOlder(id: string, bytes: number): void {
-    if (this.#inUse.has(id) || this.#resting.has(id)) return;
-    const full =
-      this.#resting.size >= RESTING_MAX || this.#resting.calculatedSize + bytes > this.#resting.maxSize;
-    if (full) this.#evict(id, undefined);
-    else this.#resting.set(id, { bytes });
   }
 
   #evict(id: string, copy: Copy | undefined): void {
@@ -280,31 +308,9 @@ export class CopyStore {
     this.#leaving.delete(id);
   }
 
-  #record(copy: Copy, object: string, state: string): void {
+  #record(copy: Copy, object: string, state: string, changed: Changed | null): void {
     this.#background.start("record copy", async () => {
-      if (!copy.retired) await this.#state.database.write(this.#row(copy, object, state, 0));
+      if (!copy.retired) await this.#state.database.write(copyRow(copy, object, state, { changed }));
     });
   }
-
-  #row(copy: Copy, object: string, state: string, bytes: number): Statement {
-    const { version, present } = copy;
-    return {
-      sql: `INSERT OR REPLACE INTO copies (id, object, state, generation, version, present, bytes, used_ms)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      values: [
-        copy.id,
-        object,
-        state,
-        version?.generation ?? null,
-        version === undefined ? null : encodeVersion(version),
-        present === undefined ? null : JSON.stringify(present.ranges.map(({ start, end }) => [start, end])),
-        bytes,
-        Date.now(),
-      ],
-    };
-  }
-}
-
-function decodeRanges(text: string): { start: number; end: number }[] {
-  return (JSON.parse(text) as [number, number][]).map(([start, end]) => ({ start, end }));
 }

@@ -24,6 +24,7 @@ import { RarerOperations, type NewlyMade } from "./rarer-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
 import { Tree } from "./tree.ts";
+import { Upkeep } from "./upkeep.ts";
 
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
@@ -32,6 +33,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
   readonly #context: Context;
   readonly #tree: Tree;
   readonly #parts: Parts;
+  readonly upkeep: Upkeep;
   #kernel: Kernel | undefined;
   #serveMount: ServeMount | undefined;
   #stopping = false;
@@ -50,6 +52,7 @@ export class MountedFileSystem extends RarerOperations implements FileSystem {
     };
     this.#context = context;
     this.#parts = makeParts(context);
+    this.upkeep = new Upkeep(context, this.#parts);
   }
 
   protected override get parts(): Parts {
