@@ -61,9 +61,10 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
     soleWriter: options.soleWriter,
     log,
   });
-  const { hierarchicalNamespace } = await bucket.check();
+  const { hierarchicalNamespace, createdMs: bucketCreatedMs } = await bucket.check();
   const { endpoint, bucket: bucketName, prefix } = options;
-  const state = await StateFolder.open(options.stateDirectory, { endpoint, bucket: bucketName, prefix });
+  const identity = { endpoint, bucket: bucketName, prefix, bucketCreatedMs };
+  const state = await StateFolder.open(options.stateDirectory, identity);
   const background = new Background((name, error) =>
     log.error({ work: name, err: error }, "background work failed"),
   );

@@ -189,7 +189,7 @@ async function owedWords(database: Database): Promise<string> {
   const changes = Number(row?.["changes"] ?? 0);
   if (kept + changes === 0) return "";
   return (
-    `, and to that one are owed the bytes of ${kept} files and ${changes} other changes ` +
-    "(sidemount pending --state-dir lists them)"
+    `, and to that one are owed the bytes of ${kept} file${kept === 1 ? "" : "s"} and ${changes} other ` +
+    `change${changes === 1 ? "" : "s"} (sidemount pending --state-dir tells which)`
   );
 }
