@@ -70,6 +70,7 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
   );
   const store = new CopyStore(state, { cacheSizeBytes: options.cacheSizeBytes, background, log });
   await store.takeOver();
+  await store.space.watch();
   const { uid, gid } = options;
   const fileSystem = new MountedFileSystem({
     bucket,
@@ -100,6 +101,7 @@ export async function assemble(options: MountOptions, log: Log): Promise<Assembl
         await control?.close();
         await fileSystem.shutdown();
       } finally {
+        await store.space.stop();
         await state.close();
         await bucket.close();
       }

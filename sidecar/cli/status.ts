@@ -85,7 +85,10 @@ function asText(found: Found): string {
       "cache",
       `${shownSize(answer.cache.usedBytes)} of ${shownSize(answer.cache.limitBytes)}, in ${answer.stateDirectory}`,
     ],
-    ["disk", `${shownSize(answer.disk.freeBytes)} free of ${shownSize(answer.disk.totalBytes)}`],
+    [
+      "disk",
+      `${shownSize(answer.disk.freeBytes)} free of ${shownSize(answer.disk.totalBytes)}; ${shownSize(answer.disk.reserveBytes)} are kept free`,
+    ],
     ["last error", errorWords(answer)],
   ]);
 }

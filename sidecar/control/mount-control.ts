@@ -1,6 +1,5 @@
 // What a running mount answers to those who look after it.
 
-import { statfs } from "node:fs/promises";
 import type { MeasuredBucket } from "../bucket/client.ts";
 import type { MountOptions } from "../config/mount-options.ts";
 import type { CopyStore } from "../copies/store.ts";
@@ -57,7 +56,6 @@ async function statusOf(
 ): Promise<StatusAnswer> {
   const { bucket: name, endpoint, prefix, directory, serveDirectory, stateDirectory, readOnly } = options;
   const { openFiles, ...owed } = await upkeep.activity();
-  const { bavail, blocks, bsize } = await statfs(stateDirectory);
   return {
     bucket: name,
     endpoint,
@@ -73,7 +71,7 @@ async function statusOf(
     owed,
     kept: await store.kept.counts(),
     cache: store.cache,
-    disk: { freeBytes: bavail * bsize, totalBytes: blocks * bsize, reserveBytes: 0 },
+    disk: await store.space.look(),
     lastError: bucket.measure.lastTrouble,
   };
 }

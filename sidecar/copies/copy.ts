@@ -43,8 +43,8 @@ export class Copy {
   dirty = false;
   /** Somebody may still write to it through a mapping that outlives its descriptor, until a lease says no (RULES 1). */
   mayBeMapped = false;
-  /** The kernel may have written to it by itself since it was last at rest: nobody told us where. */
-  changedUnseen = false;
+  /** From here on bytes are lacking that a program wanted to write: there was no room for them. */
+  lacksFrom = Number.POSITIVE_INFINITY;
   /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
   promised = false;
   /** Its row says that it is being changed. */
@@ -56,6 +56,7 @@ export class Copy {
   /** Closed for good: the file is deleted or handed to the pending list. */
   retired = false;
 
+  #unseenSinceMs: number | undefined;
   #descriptor: number | undefined;
   /** Calls under way on the descriptor: closed below them, its number would soon mean another file. */
   #calls = 0;
@@ -105,6 +106,20 @@ export class Copy {
 
   get isOpen(): boolean {
     return this.#descriptor !== undefined;
+  }
+
+  /** The kernel may have written to it by itself since it was last at rest: nobody told us where. */
+  get changedUnseen(): boolean {
+    return this.#unseenSinceMs !== undefined;
+  }
+
+  set changedUnseen(changed: boolean) {
+    this.#unseenSinceMs = changed ? (this.#unseenSinceMs ?? performance.now()) : undefined;
+  }
+
+  /** Since when, by `performance.now()`, all that was written unseen belongs to what is in the file now. */
+  get unseenSinceMs(): number | undefined {
+    return this.#unseenSinceMs;
   }
 
   get whole(): boolean {
@@ -186,6 +201,7 @@ export class Copy {
   write(offset: number, data: Buffer, appended = false): Promise<void> {
     return this.overwrite(async () => {
       await this.#store(offset, data);
+      if (offset <= this.lacksFrom) this.lacksFrom = Number.POSITIVE_INFINITY;
       return { start: offset, end: offset + data.length };
     }, appended);
   }
@@ -223,6 +239,8 @@ export class Copy {
       await this.noteChanging?.(true);
       this.#noteChange(Math.min(size, this.observe().size));
       await this.use((descriptor) => truncateTo(descriptor, size));
+      if (size <= this.lacksFrom) this.lacksFrom = Number.POSITIVE_INFINITY;
+      if (size === 0 && this.changedUnseen) this.#unseenSinceMs = performance.now();
       this.versionEnd = Math.min(this.versionEnd, size);
       this.#cutSinceMark = Math.min(this.#cutSinceMark, size);
       await this.noteChanging?.(true);
@@ -304,9 +322,17 @@ export class Copy {
     while (stored < data.length) {
       const { bytesWritten } = await this.use((descriptor) =>
         writeAt(descriptor, data, stored, data.length - stored, offset + stored),
-      );
+      ).catch((error: unknown) => {
+        throw this.lacking(offset + stored, error);
+      });
       stored += bytesWritten;
     }
+  }
+
+  /** A program's bytes could not be written here; answers `error`. */
+  lacking(position: number, error: unknown): unknown {
+    this.lacksFrom = Math.min(this.lacksFrom, position);
+    return error;
   }
 
   /** A copy that has everything stops keeping count of ranges. The fills so far are not a program's change. */

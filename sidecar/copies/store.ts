@@ -4,19 +4,19 @@
 // and the withdrawal committed, before anyone may write to the file again. Clean copies that nobody has open are
 // the read cache: least recently used first to go. Everything else is pinned.
 
-import { constants } from "node:fs";
 import fs from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents } from "../lib/extents.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
+import { cloneCopy } from "./clone.ts";
 import { Copy } from "./copy.ts";
+import { DiskFullError, DiskSpace } from "./disk-space.ts";
 import { copyRow, decodeRanges, keptRow, type Changed, type Intent } from "./copy-rows.ts";
 import { Inheritance } from "./inheritance.ts";
 import { KeptCopies } from "./kept.ts";
 import { RestingCopies } from "./resting-copies.ts";
-import { holdsVersion } from "./snapshot.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
@@ -30,10 +30,11 @@ export class CopyStore {
   readonly #resting: RestingCopies;
   readonly #inUse = new Set<string>();
   /** Given up, and not yet gone from disk and database: not to be found again. */
-  readonly #leaving = new Set<string>();
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #inheritance: Inheritance;
   /** Bytes kept for a person. They take their space from the cache. */
   readonly kept: KeptCopies;
+  readonly space: DiskSpace;
 
   constructor(state: StateFolder, options: { cacheSizeBytes: number; background: Background; log: Log }) {
     this.#state = state;
@@ -41,6 +42,12 @@ export class CopyStore {
     this.#log = options.log;
     this.#resting = new RestingCopies(options.cacheSizeBytes, (id, copy) => this.#evict(id, copy));
     this.kept = new KeptCopies(state, { ...options, shareBytes: options.cacheSizeBytes * KEPT_SHARE });
+    this.space = new DiskSpace({
+      directory: state.directory,
+      ballastPath: state.ballastPath,
+      release: (wantedBytes) => this.#giveBack(wantedBytes),
+      log: options.log,
+    });
     this.kept.onChange = (bytes) => this.#resting.leaveRoom(bytes);
     this.#inheritance = new Inheritance(state, {
       background: options.background,
@@ -97,32 +104,17 @@ export class CopyStore {
   async clone(
     copy: Copy,
     version: ObjectInfo,
-    { sharedOnly, quiet }: { sharedOnly: boolean; quiet: boolean },
+    options: { sharedOnly: boolean; quiet: boolean },
   ): Promise<Copy | undefined> {
     const id = randomUUID();
-    const path = this.#state.copyPath(id);
-    const mode = sharedOnly ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
     this.#inUse.add(id);
     let clone: Copy | undefined;
     try {
-      await fs.copyFile(copy.path, path, mode);
-      clone = new Copy(id, path, { version, create: false });
-      // Where somebody may write meanwhile, only the checksum proves what was copied.
-      const proven = quiet && !copy.changed() && copy.version?.generation === version.generation;
-      if (proven || (await holdsVersion(clone, version))) return clone;
-    } catch (error) {
-      await this.#forsake(id, clone);
-      if (sharedOnly) return undefined;
-      throw error;
+      clone = await cloneCopy(copy, version, { id, path: this.#state.copyPath(id), ...options });
+      return clone;
+    } finally {
+      if (clone === undefined) this.#inUse.delete(id);
     }
-    await this.#forsake(id, clone);
-    return undefined;
-  }
-
-  async #forsake(id: string, copy: Copy | undefined): Promise<void> {
-    copy?.close();
-    this.#inUse.delete(id);
-    await fs.rm(this.#state.copyPath(id), { force: true });
   }
 
   /** Keeps a clean copy for later opens and runs; its bytes are those of `copy.version`. The file is closed. */
@@ -209,8 +201,17 @@ export class CopyStore {
 
   /** Bytes whose upload failed after the program was told: kept under the name they were meant for (RULES 10). */
   async keepFailed(copy: Copy, object: string, reason: string, intent: Intent): Promise<void> {
+    const { id } = copy;
+    if (this.#mayBeCutShort(copy) && (await this.space.lookIsScarce())) {
+      this.discard(copy);
+      this.#log.warn(
+        { object, copy: id },
+        "the disk is full: what there was room for of a file was not kept",
+      );
+      return;
+    }
     copy.retired = true;
-    this.#inUse.delete(copy.id);
+    this.#inUse.delete(id);
     await copy.sync();
     const row = keptRow(copy, object, reason, intent);
     copy.close();
@@ -298,14 +299,43 @@ export class CopyStore {
     if (copy !== undefined) copy.retired = true;
     copy?.close();
     this.#inUse.delete(id);
-    this.#leaving.add(id);
-    this.#background.start("erase copy", () => this.#erase(id));
+    const erasing = this.#erase(id);
+    this.#leaving.set(id, erasing);
+    this.#background.start("erase copy", () => erasing);
   }
 
   async #erase(id: string): Promise<void> {
     await this.#state.database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
     await fs.rm(this.#state.copyPath(id), { force: true });
     this.#leaving.delete(id);
+  }
+
+  /** What others can do without, in this order: clean copies, then kept bytes that were superseded. */
+  async #giveBack(wantedBytes: number): Promise<void> {
+    const fromCache = this.#resting.release(wantedBytes);
+    await Promise.allSettled(this.#leaving.values());
+    if (fromCache >= wantedBytes) return;
+    await this.kept.release(wantedBytes - fromCache);
+    await this.kept.changed();
+  }
+
+  /** Before so many bytes of a program are put there by us. Throws DiskFullError if there is no room for them. */
+  async requireRoom(copy: Copy, position: number, bytes: number): Promise<void> {
+    await this.space.require(bytes).catch((error: unknown) => {
+      throw copy.lacking(position, error);
+    });
+  }
+
+  /** Before an upload: throws DiskFullError if bytes may be lacking because the disk was full when they were written. */
+  async refuseIfCutShort(copy: Copy): Promise<void> {
+    if (copy.changedUnseen) await this.space.look();
+    if (this.#mayBeCutShort(copy))
+      throw new DiskFullError("the disk was full while the file was being written");
+  }
+
+  #mayBeCutShort({ lacksFrom, unseenSinceMs }: Copy): boolean {
+    if (lacksFrom !== Infinity) return true;
+    return unseenSinceMs !== undefined && this.space.wasFullSince(unseenSinceMs);
   }
 
   #record(copy: Copy, object: string, state: string, changed: Changed | null): void {

@@ -45,6 +45,7 @@ export class FileData {
     const size = copy.observe().size;
     const appended = append && !fromMapping;
     const start = appended ? size : offset;
+    await this.#context.store.requireRoom(copy, start, data.length);
     if (start > size && !copy.whole) await copy.truncate(start);
     await copy.write(start, data, appended);
     const now = this.#context.wallNs();

@@ -254,6 +254,7 @@ export class OpenFiles {
     // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
     if ((flags & O_DSYNC) !== 0 || isAppendToLarge(node, flags)) return "daemon";
     if (!mayChange(flags) && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
+    if (mayChange(flags) && this.#context.store.space.scarce) return "daemon"; // the kernel knows of no reserve (RULES 12)
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";
     node.seenModifiedNs = copy.observe().modifiedNs;

@@ -159,6 +159,7 @@ export class Saver {
     const { store } = this.#context;
     const { copy } = node;
     if (copy === undefined) return;
+    await store.refuseIfCutShort(copy);
     const beganMs = this.#context.monotonicMs();
     const unsure = node.unsureAppend !== undefined;
     const appended = await this.#appender.append(node);
