@@ -1,4 +1,4 @@
-// Assembly: every part made once, from the bottom up, and the two processes a mount consists of.
+// Assembly: every part made once, from the bottom up, and how a mount is run.
 
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
@@ -9,28 +9,27 @@ import { openBucket } from "./bucket/client.ts";
 import { openFeed, type Feed } from "./bucket/notifications/open-feed.ts";
 import { deviceOnly } from "./config/device-only.ts";
 import type { MountHooks, MountOptions } from "./config/mount-options.ts";
-import { prepareDatabaseThread } from "./copies/database.ts";
+import { controlMount, type Controlled } from "./control/mount-control.ts";
+import type { ControlServer } from "./control/server.ts";
 import { OwedWork } from "./copies/owed-work.ts";
 import { StateFolder } from "./copies/state-folder.ts";
 import { CopyStore } from "./copies/store.ts";
-import { HANDOVER_VERSION } from "./handover/database.ts";
+import { compareUnfinished } from "./copies/unfinished.ts";
 import { Handover } from "./handover/handover.ts";
 import { encodeNode } from "./filesystem/handover/node-record.ts";
 import type { Restored } from "./filesystem/handover/restore.ts";
 import { MountedFileSystem } from "./filesystem/mounted-filesystem.ts";
-import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
 import type { DeviceHandover } from "./fuse/device/handover.ts";
 import { serveNative } from "./fuse/native/channel.ts";
 import { Background } from "./lib/background.ts";
 import { globPattern } from "./lib/glob.ts";
 import { whyNoDevice } from "./supervisor/channel-choice.ts";
-import { DEVICE_DESCRIPTOR, HEARTBEAT_MS, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
 import { MountRefused } from "./supervisor/mount-refused.ts";
-import { detachServed } from "./supervisor/mount-stack.ts";
+import { withoutLinks } from "./supervisor/mount-point.ts";
+import { ownControlSocket } from "./supervisor/run-file.ts";
 import { mountHere } from "./supervisor/single-process.ts";
 import { superviseMount, type SupervisedMount } from "./supervisor/supervise.ts";
-import { connectToSupervisor, type StartMessage, type SupervisorLink } from "./supervisor/worker-link.ts";
-import { createLog, type Log } from "./telemetry/log.ts";
+import type { Log } from "./telemetry/log.ts";
 
 /** Metadata calls give up earlier than data: somebody waits in `ls`, and there is less to lose. */
 const METADATA_DEADLINE_MS = 10_000;
@@ -45,8 +44,15 @@ export interface Assembled {
   readonly fileSystem: MountedFileSystem;
   /** What the channel of the app's mount keeps for a later worker. */
   readonly handover: DeviceHandover;
+  /** Told to those who ask, once it is mounted. */
+  mounted: Mounted;
   /** Sends what is owed and closes everything. */
   close(): Promise<void>;
+}
+
+interface Mounted {
+  readonly channel: "device" | "native";
+  readonly passthrough: boolean | undefined;
 }
 
 /** Checks bucket and state folder, then builds the filesystem over them. Rejects with the reason if either will not do. */
@@ -67,12 +73,13 @@ export async function assemble(
   });
   // An earlier worker of this mount has asked, and programs wait.
   const earlier = again ? new Handover(path, encodeNode) : undefined;
-  const layout = earlier === undefined ? await bucket.check() : undefined;
+  const checked = earlier === undefined ? await bucket.check() : undefined;
   const { endpoint, bucket: bucketName, prefix } = options;
-  const state = await StateFolder.open(options.stateDirectory, { endpoint, bucket: bucketName, prefix });
+  const identity = { endpoint, bucket: bucketName, prefix, bucketCreatedMs: checked?.createdMs };
+  const state = await StateFolder.open(options.stateDirectory, identity);
   const handover = earlier ?? new Handover(path, encodeNode);
   const mountId = handover.agreed("mount-id", randomUUID);
-  const hierarchical = handover.agreed("hierarchical", () => layout?.hierarchicalNamespace === true);
+  const hierarchical = handover.agreed("hierarchical", () => checked?.hierarchicalNamespace === true);
   const background = new Background((name, error) =>
     log.error({ work: name, err: error }, "background work failed"),
   );
@@ -100,22 +107,44 @@ export async function assemble(
   });
   const restored = handover.database && fileSystem.takeOver(handover.database);
   await store.takeOver();
+  await store.space.watch();
+  if (!again) await compareUnfinished({ bucket, kept: store.kept, background, log });
   if (!options.readOnly) await fileSystem.resumeOwed();
   const feed = feedOf(options, { mountId, credentials, log });
   feed?.start(fileSystem.hearChanges());
-  return {
+  const assembled: Assembled = {
     fileSystem,
     handover: { ...handover.ofApp(), ...(restored && backingsOf(restored)) },
+    mounted: { channel: "native", passthrough: undefined },
     close: async () => {
       try {
+        await control?.close();
         await Promise.all([feed?.close(), fileSystem.shutdown()]);
       } finally {
+        await store.space.stop();
         handover.close();
         await state.close();
         await bucket.close();
       }
     },
   };
+  const { upkeep } = fileSystem;
+  const control = await listenForQuestions(
+    { options, bucket, store, upkeep, mounted: () => assembled.mounted },
+    log,
+  );
+  return assembled;
+}
+
+/** A mount that cannot be asked is better than none. */
+async function listenForQuestions(controlled: Controlled, log: Log): Promise<ControlServer | undefined> {
+  try {
+    const socketPath = ownControlSocket(withoutLinks(controlled.options.directory));
+    return await controlMount(socketPath, controlled, log);
+  } catch (error) {
+    log.warn({ err: error }, "`sidemount status` and `sidemount pending` cannot ask this mount");
+    return undefined;
+  }
 }
 
 function backingsOf({
@@ -212,113 +241,4 @@ function workerEnvironment(): Record<string, string> {
     (entry): entry is [string, string] => entry[1] !== undefined,
   );
   return Object.fromEntries(environment);
-}
-
-/** Serves a mount made by a supervisor, whose child this process is; ends when the supervisor says so. */
-export function runWorker(): Promise<void> {
-  return new Worker().ended;
-}
-
-class Worker {
-  readonly #ended = Promise.withResolvers<void>();
-  readonly #link: SupervisorLink;
-  #options: MountOptions | undefined;
-  #log: Log = createLog("info");
-  #assembled: Assembled | undefined;
-  /** The app's mount and, if asked for, the serve mount. */
-  #channels: DeviceChannel[] = [];
-
-  constructor() {
-    process.title = "sidemount standby";
-    prepareDatabaseThread();
-    const handle = (name: string, work: () => Promise<void>): void => {
-      work().catch((error: unknown) => this.#fail(name, error));
-    };
-    this.#link = connectToSupervisor(
-      {
-        onStart: (start) => handle("start", () => this.#start(start)),
-        onMounted: () => handle("serve", () => this.#serve()),
-        onStop: (hurry) => handle("stop", () => this.#stop(hurry ? 0 : (this.#options?.drainTimeoutMs ?? 0))),
-        onUnmounted: () => handle("end", () => this.#end()),
-        onOrphaned: () => handle("end alone", () => this.#endAlone()),
-      },
-      HANDOVER_VERSION,
-    );
-  }
-
-  get ended(): Promise<void> {
-    return this.#ended.promise;
-  }
-
-  async #start({ options, handover, again }: StartMessage): Promise<void> {
-    process.title = "sidemount worker";
-    this.#options = options;
-    this.#log = createLog(options.logLevel, options.logDescriptor ?? 1);
-    this.#assembled = await assemble(options, this.#log, { path: handover, again });
-    if (again) return this.#serve();
-    this.#link.ready();
-  }
-
-  async #serve(): Promise<void> {
-    const { passthrough, stateDirectory, serveDirectory } = this.#options as MountOptions;
-    const { fileSystem, handover } = this.#assembled as Assembled;
-    if (serveDirectory !== undefined) {
-      const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
-      const log = this.#log.child({ mount: "serve" });
-      const kept = { journal: handover.journal, face: "serve" } as const;
-      const serving = serveDevice({ ...readers, passthrough: "off", handover: kept, log });
-      this.#channels.push(serving);
-      void serving.done.then(() => fileSystem.endServing()); // also when somebody else unmounts it
-    }
-    const channel = serveDevice({
-      descriptor: DEVICE_DESCRIPTOR,
-      fileSystem,
-      passthrough,
-      backingFolder: stateDirectory,
-      handover,
-      log: this.#log,
-    });
-    this.#channels.unshift(channel);
-    await Promise.all(this.#channels.map(({ started }) => started));
-    this.#link.serving(await channel.started);
-    setInterval(() => this.#link.alive(channel.answered()), HEARTBEAT_MS).unref();
-  }
-
-  /** Refuses new writers, lets the others finish, sends what is owed. */
-  async #stop(timeoutMs: number): Promise<void> {
-    const owed = (await this.#assembled?.fileSystem.drain(timeoutMs)) ?? 0;
-    await Promise.all(this.#channels.map((channel) => channel.stopNotifications()));
-    this.#link.drained(owed);
-  }
-
-  async #end(): Promise<void> {
-    await this.#assembled?.close();
-    this.#ended.resolve();
-  }
-
-  /** The supervisor is gone and cannot unmount any more. The read-only folder below stays (RULES 31). */
-  async #endAlone(): Promise<void> {
-    if (this.#assembled !== undefined) {
-      this.#log.error("the supervisor is gone; finishing uploads and unmounting");
-      await this.#stop(this.#options?.drainTimeoutMs ?? 0);
-      const { serveDirectory, directory } = this.#options as MountOptions;
-      for (const each of [serveDirectory, directory]) {
-        if (each === undefined) continue;
-        await detachServed(each).catch((error: unknown) =>
-          this.#log.error({ directory: each, err: error }, "not unmounted"),
-        );
-      }
-    }
-    await this.#end();
-  }
-
-  #fail(name: string, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#log.debug({ work: name, err: error }, "the worker cannot go on");
-    this.#link.failed(message, 1);
-    this.#end().catch((reason: unknown) => {
-      this.#log.error({ err: reason }, "the worker could not close everything");
-      this.#ended.resolve();
-    });
-  }
 }

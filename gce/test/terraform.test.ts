@@ -158,6 +158,7 @@ const terraform = spawnSync("terraform", ["version"]).status === 0;
       "storage.objects.delete",
       "storage.objects.update",
       "storage.objects.move",
+      "storage.buckets.get",
       "storage.folders.create",
       "storage.folders.get",
       "storage.folders.list",

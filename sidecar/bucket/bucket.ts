@@ -150,6 +150,8 @@ export interface FolderRename {
 export interface BucketLayout {
   readonly hierarchicalNamespace: boolean;
   readonly location: string;
+  /** When the bucket was made, by its own clock; absent where these credentials may not ask. */
+  readonly createdMs?: number;
 }
 
 /** One bucket, through one set of credentials. */

@@ -11,7 +11,8 @@ test("a bucket that may be listed passes, and tells its layout", async (t) => {
   const layout = await bucket.check();
   t.false(layout.hierarchicalNamespace);
   t.not(layout.location, "");
-  t.deepEqual(Object.keys(layout).sort(), ["hierarchicalNamespace", "location"]);
+  t.deepEqual(Object.keys(layout).sort(), ["createdMs", "hierarchicalNamespace", "location"]);
+  t.true(Math.abs((layout.createdMs ?? 0) - Date.now()) < 3_600_000);
 });
 
 test("a server that does not know layouts passes with a flat one", async (t) => {
@@ -21,6 +22,14 @@ test("a server that does not know layouts passes with a flat one", async (t) => 
     );
     t.deepEqual(await bucketAt(t, service.url).check(), { hierarchicalNamespace: false, location: "" });
   }
+});
+
+test("one who may not look at the bucket itself passes without the time it was made at", async (t) => {
+  const service = await serve(t, (request, response) => {
+    if (request.url?.endsWith("?fields=timeCreated") === true) refuse(response, 403, "forbidden");
+    else sendJson(response, 200, {});
+  });
+  t.is((await bucketAt(t, service.url).check()).createdMs, undefined);
 });
 
 test("a bucket that is not there is said to be not there, and where", async (t) => {

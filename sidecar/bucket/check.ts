@@ -5,6 +5,7 @@ import type { BucketLayout } from "./bucket.ts";
 import { isGoogle } from "./endpoint.ts";
 import { BucketError, isBucketError } from "./errors.ts";
 import { list } from "./list.ts";
+import { encodeQuery } from "./names.ts";
 import type { Requests } from "./requests.ts";
 
 // Whoever starts a mount is waiting. Long enough for a server that starts beside us.
@@ -26,7 +27,8 @@ export async function check(requests: Requests, endpoint: string): Promise<Bucke
         `Use a bucket in a region, a dual-region or a multi-region`,
     );
   }
-  return layout;
+  const createdMs = await creationOf(requests);
+  return createdMs === undefined ? layout : { ...layout, createdMs };
 }
 
 interface Layout extends BucketLayout {
@@ -59,6 +61,29 @@ interface LayoutResource {
   location?: string;
   locationType?: string;
   hierarchicalNamespace?: { enabled?: boolean };
+}
+
+// Those who may use objects need not be allowed to look at the bucket itself (storage.buckets.get): then nobody knows.
+async function creationOf(requests: Requests): Promise<number | undefined> {
+  const call = {
+    operation: "layout",
+    about: "metadata of the bucket",
+    method: "GET",
+    path: `${requests.bucketPath}${encodeQuery({ fields: "timeCreated" })}`,
+  } as const;
+  try {
+    const { value } = await requests.ask(call, requests.metadataBudget(longestCheckMs), decodeCreation);
+    return value;
+  } catch (error) {
+    if (isBucketError(error, "not-found", "bucket-not-found", "forbidden", "invalid")) return undefined;
+    throw error;
+  }
+}
+
+function decodeCreation(json: unknown): number | undefined {
+  const { timeCreated } = (json ?? {}) as { timeCreated?: unknown };
+  const createdMs = typeof timeCreated === "string" ? Date.parse(timeCreated) : NaN;
+  return Number.isNaN(createdMs) ? undefined : createdMs;
 }
 
 function decodeLayout(json: unknown): Layout {

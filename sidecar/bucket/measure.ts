@@ -1,5 +1,7 @@
 // What was asked of the service, counted: requests by operation and by class of price, bytes both ways.
 
+import type { BucketError, BucketErrorKind } from "./errors.ts";
+
 /** Every kind of request we send. */
 export type Operation =
   | "stat"
@@ -51,6 +53,24 @@ const classOf = {
   pull: "free",
 } as const satisfies Record<Operation, RequestClass>;
 
+/** A try that failed, of whatever request. */
+export interface FailedTry {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly kind: BucketErrorKind;
+  readonly message: string;
+}
+
+/** What says something about the bucket and not only about one object in it. */
+const TROUBLE: readonly BucketErrorKind[] = [
+  "bucket-not-found",
+  "forbidden",
+  "unauthenticated",
+  "throttled",
+  "unavailable",
+  "deadline",
+];
+
 /** Counters that only grow; read them whenever you like. */
 export class Measure {
   /** Requests sent, repetitions included. */
@@ -84,6 +104,13 @@ export class Measure {
   bytesSent = 0;
   /** Bodies received. */
   bytesReceived = 0;
+
+  /** The last try that failed because of the bucket, the way there, or permissions. */
+  lastTrouble: FailedTry | undefined;
+
+  failed({ kind, message }: BucketError): void {
+    if (TROUBLE.includes(kind)) this.lastTrouble = { atMs: Date.now(), kind, message };
+  }
 
   count(operation: Operation): void {
     this.requests[operation] += 1;

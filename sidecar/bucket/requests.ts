@@ -123,6 +123,7 @@ export class Requests {
     budget: Budget,
     error: BucketError,
   ): Promise<void> {
+    this.#measure.failed(error);
     const attempt = budget.failed();
     const delayMs = retryDelayMs(error, attempt, budget.leftMs(), this.#random);
     if (delayMs === undefined) throw error;

@@ -2,7 +2,8 @@
 // `--help` answers at once and a worker starts without the parts it does not use.
 
 import type { MountHooks, MountOptions } from "../config/mount-options.ts";
-import type { Log } from "../telemetry/log.ts";
+import { createLog, type Log } from "../telemetry/log.ts";
+import { RESTART_PATIENCE_MS, type MountDoors } from "./mounts.ts";
 
 export interface LocalServerOptions {
   readonly directory: string;
@@ -21,7 +22,7 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-export interface Doors {
+export interface Doors extends MountDoors {
   /** Mounts and serves until told to stop; answers with the exit code. */
   runMount(options: MountOptions, log: Log, hooks: MountHooks): Promise<number>;
   /** Serves a mount made by a supervisor, whose child this process is. */
@@ -38,12 +39,28 @@ export const doors: Doors = {
     return app.runMount(options, log, hooks);
   },
   async runWorker() {
-    const app = await import("../app.ts");
-    return app.runWorker();
+    const worker = await import("../worker.ts");
+    return worker.runWorker();
   },
   async startLocalGcs(options) {
     const server = await import("../local-gcs/server.ts");
     return server.startLocalGcs(options);
+  },
+  async knownMounts() {
+    const supervisor = await import("../supervisor/known-mounts.ts");
+    return supervisor.knownMounts();
+  },
+  async findMount(directory) {
+    const supervisor = await import("../supervisor/known-mounts.ts");
+    return supervisor.findMount(directory);
+  },
+  async connect({ sockets }) {
+    const control = await import("../control/client.ts");
+    return control.connectControl(sockets, RESTART_PATIENCE_MS);
+  },
+  async openStateFolder(directory) {
+    const control = await import("../control/state-folder-control.ts");
+    return control.controlStateFolder(directory, createLog("warn", 2));
   },
   async unmountDirectory(directory) {
     const supervisor = await import("../supervisor/unmount.ts");

@@ -87,3 +87,37 @@ process of \`sidemount mount\` does the same, unless it has a terminal.`;
 export const upgradeEpilogue = `
 Examples:
   npm ci --omit=dev && sidemount upgrade ./uploads`;
+
+export const statusDescription = `Tells how the mount at DIR is doing, or all mounts of this machine: what is mounted since when and by which processes, how many files are open, what is owed to the bucket, which bytes are kept because they did not get there, cache and disk, and the bucket's last error.
+
+The mount itself is not touched, so this answers also when the mount does not.`;
+
+export const statusEpilogue = `
+Examples:
+  sidemount status
+  sidemount status ./uploads --json
+
+Exit codes:
+  0   mounted, and it answers
+  1   not mounted, or the process that serves it does not answer
+  2   something was typed that cannot be meant`;
+
+export const pendingDescription = `Lists bytes that are kept because they did not reach the bucket: "failed" are those of an upload whose program was told so by close or fsync, "unfinished" those that were being written when everything was killed. Nothing of it is uploaded by itself.
+
+DIR is where the bucket is mounted; it may be left out where there is one mount. Where none runs, --state-dir names its state folder. An entry is named by its id (the first letters do), or by its file.`;
+
+export const pendingEpilogue = `
+Examples:
+  sidemount pending ./uploads
+  sidemount pending ./uploads --retry                  (all that nothing has superseded)
+  sidemount pending ./uploads --retry photos/cat.jpg --replace
+  sidemount pending ./uploads --save ./rescued
+  sidemount pending ./uploads --discard 3f2a9c1e
+  sidemount pending ./uploads --wait --timeout 1m      (before a machine is switched off)
+  sidemount pending --state-dir /var/lib/sidemount/my-uploads-0123456789ab
+
+Exit codes:
+  0   done
+  1   not all of it could be done, or nothing is mounted there
+  2   something was typed that cannot be meant
+  75  --wait: something was still owed to the bucket after --timeout`;

@@ -5,6 +5,8 @@ import { Command, Option } from "commander";
 import { optionKeys, specOf, type OptionKey } from "../config/option-table.ts";
 import type { Typed } from "../config/resolve.ts";
 import type { LocalGcsFlags } from "./local-gcs.ts";
+import type { PendingFlags } from "./pending.ts";
+import type { StatusFlags } from "./status.ts";
 import * as text from "./help.ts";
 
 /** One method per command; what each answers is the exit code. */
@@ -12,6 +14,8 @@ export interface Commands {
   mount(typed: Typed): Promise<number>;
   exec(typed: Typed): Promise<number>;
   localGcs(directory: string, flags: LocalGcsFlags): Promise<number>;
+  status(directory: string | undefined, flags: StatusFlags): Promise<number>;
+  pending(directory: string | undefined, flags: PendingFlags): Promise<number>;
   unmount(directory: string): Promise<number>;
   upgrade(directory: string): Promise<number>;
 }
@@ -74,6 +78,9 @@ export function createProgram(version: string, commands: Commands, finish: (code
       finish(await commands.localGcs(directory, flags)),
     );
 
+  addStatus(program, commands, finish);
+  addPending(program, commands, finish);
+
   program
     .command("unmount")
     .summary("end a mount, or clean up after one that died")
@@ -95,6 +102,46 @@ export function createProgram(version: string, commands: Commands, finish: (code
     .action(async (directory: string) => finish(await commands.upgrade(directory)));
 
   return program;
+}
+
+function addStatus(program: Command, commands: Commands, finish: (code: number) => void): void {
+  program
+    .command("status")
+    .summary("tell what is mounted, what is owed, and how it is doing")
+    .usage("[options] [DIR]")
+    .description(text.statusDescription)
+    .argument("[DIR]", "where it is mounted; all mounts of this machine if left out")
+    .option("--json", "print JSON")
+    .helpOption("-h, --help", "Print this help.")
+    .addHelpText("after", text.statusEpilogue)
+    .action(async (directory: string | undefined, flags: StatusFlags) =>
+      finish(await commands.status(directory, flags)),
+    );
+}
+
+function addPending(program: Command, commands: Commands, finish: (code: number) => void): void {
+  program
+    .command("pending")
+    .summary("list bytes that did not reach the bucket; retry, save or discard them")
+    .usage("[options] [DIR]")
+    .description(text.pendingDescription)
+    .argument("[DIR]", "where it is mounted")
+    .option("--retry [ENTRY...]", "upload these, or all, if the bucket still has what they were to replace")
+    .option("--replace", "with --retry: replace whatever the bucket has under the name")
+    .option("--save <FOLDER>", "copy them into this folder, under their names, over nothing")
+    .option("--only <ENTRY...>", "with --save: copy these and no others")
+    .option("--discard [ENTRY...]", "remove these from the state folder, after a question")
+    .option("--all", "with --discard: all of them")
+    .option("--yes", "with --discard: do not ask")
+    .option("--wait", "wait until nothing that was closed or changed is owed to the bucket")
+    .option("--timeout <TIME>", "with --wait: give up after this time, such as 30s")
+    .option("--state-dir <PATH>", "the state folder, where no mount that uses it is running")
+    .option("--json", "print JSON")
+    .helpOption("-h, --help", "Print this help.")
+    .addHelpText("after", text.pendingEpilogue)
+    .action(async (directory: string | undefined, flags: PendingFlags) =>
+      finish(await commands.pending(directory, flags)),
+    );
 }
 
 function addMountOptions(command: Command): Command {

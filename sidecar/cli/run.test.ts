@@ -13,7 +13,16 @@ const shim = fileURLToPath(new URL("../bin/sidemount.mjs", import.meta.url));
 test("help teaches: what it is, examples, how to start without an account", async (t) => {
   const { code, stdout } = await start(t, ["--help"]).outcome;
   t.is(code, 0);
-  for (const words of ["mount", "exec", "local-gcs", "unmount", "gcloud auth", "--endpoint"]) {
+  for (const words of [
+    "mount",
+    "exec",
+    "local-gcs",
+    "status",
+    "pending",
+    "unmount",
+    "gcloud auth",
+    "--endpoint",
+  ]) {
     t.true(stdout.includes(words), words);
   }
   t.false(stdout.includes("worker"), "what is started by itself is not offered");
@@ -76,6 +85,14 @@ const mistakes: [string, string[], RegExp][] = [
     "exec with a command in the wrong place says where it goes",
     ["exec", "b-1", "d", "ls"],
     /no command to run/,
+  ],
+  ["one thing at a time is done with kept bytes", ["pending", "d", "--retry", "--wait"], /Only one thing/],
+  ["what to discard is asked for", ["pending", "d", "--discard"], /--discard wants to know what.*\n.*--all/],
+  ["--replace alone means nothing", ["pending", "d", "--replace"], /--replace says what --retry may do/],
+  [
+    "a wrong time to wait is refused with an example",
+    ["pending", "d", "--wait", "--timeout", "soon"],
+    /--timeout is "soon".\n.*10s/,
   ],
   ["a port is a number", ["local-gcs", "d", "--port", "http"], /--port is "http"/],
   ["unmount needs a folder", ["unmount"], /issing required argument .DIR./],

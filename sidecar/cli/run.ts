@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { createInterface } from "node:readline/promises";
 import { isatty } from "node:tty";
 
 import { CommanderError } from "commander";
@@ -20,7 +21,9 @@ import { exec } from "./exec.ts";
 import { exitCodes, explain } from "./failure.ts";
 import { localGcs } from "./local-gcs.ts";
 import { mount } from "./mount.ts";
+import { pending } from "./pending.ts";
 import { createProgram, type Commands } from "./program.ts";
+import { status } from "./status.ts";
 
 /** Runs what `words` say (`process.argv` without the first two) and answers with the exit code. */
 export async function run(words: readonly string[], environment: Environment, doors: Doors): Promise<number> {
@@ -71,6 +74,19 @@ function commandsOf(command: readonly string[], environment: Environment, doors:
         speak,
       );
     },
+    async status(directory, flags) {
+      const at = directory === undefined ? undefined : path.resolve(directory);
+      return await status(at, flags, doors, write);
+    },
+    async pending(directory, flags) {
+      const at = directory === undefined ? undefined : path.resolve(directory);
+      const { stateDir, save } = flags;
+      const places = {
+        ...(stateDir === undefined ? {} : { stateDir: path.resolve(stateDir) }),
+        ...(save === undefined ? {} : { save: path.resolve(save) }),
+      };
+      return await pending(at, { ...flags, ...places }, doors, { write, note, confirm });
+    },
     async unmount(directory) {
       await doors.unmountDirectory(path.resolve(directory));
       console.log(`Unmounted ${path.resolve(directory)}.`);
@@ -82,6 +98,24 @@ function commandsOf(command: readonly string[], environment: Environment, doors:
       return exitCodes.done;
     },
   };
+}
+
+function write(line: string): void {
+  console.log(line);
+}
+
+function note(line: string): void {
+  console.error(line);
+}
+
+async function confirm(question: string): Promise<boolean | undefined> {
+  if (!isatty(0) || !isatty(2)) return undefined;
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await asking.question(`${question} [y/N] `)).trim());
+  } finally {
+    asking.close();
+  }
 }
 
 function thisMachine(): Machine {
@@ -116,7 +150,9 @@ function missingCommand(typed: Typed): UsageError {
 // Commander says `error: unknown option '--x'` and, on a line of its own, `(Did you mean --y?)`.
 function understood(error: CommanderError, command: string | undefined): UsageError {
   const [fault = "", suggestion] = error.message.replace(/^error: /, "").split("\n");
-  const known = ["mount", "exec", "local-gcs", "unmount", "upgrade"].includes(command ?? "");
+  const known = ["mount", "exec", "local-gcs", "status", "pending", "unmount", "upgrade"].includes(
+    command ?? "",
+  );
   return new UsageError(
     `${fault.charAt(0).toUpperCase()}${fault.slice(1)}.`,
     suggestion?.replace(/^\((.*)\)$/, "$1") ?? `See sidemount ${known ? `${command} ` : ""}--help.`,

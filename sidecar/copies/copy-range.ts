@@ -19,7 +19,11 @@ export async function copyRange(source: Copy, destination: Copy, range: RangeToC
   const length = Math.min(range.length, AT_A_TIME_BYTES);
   let copied = 0;
   await destination.overwrite(async (into) => {
-    copied = await source.use((out) => copyFileRange(out, from, into, to, length));
+    copied = await source
+      .use((out) => copyFileRange(out, from, into, to, length))
+      .catch((error: unknown) => {
+        throw destination.lacking(to, error);
+      });
     return { start: to, end: to + copied };
   });
   return copied;

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents, type ByteRange } from "../lib/extents.ts";
 import { Turn } from "../lib/turn.ts";
-import type { CopyRecord } from "./copy-record.ts";
+import { ChangeTrack } from "./change-track.ts";
 
 const readAt = promisify(fs.read);
 const writeAt = promisify(fs.write);
@@ -44,15 +44,20 @@ export class Copy {
   dirty = false;
   /** Somebody may still write to it through a mapping that outlives its descriptor, until a lease says no (RULES 1). */
   mayBeMapped = false;
-  /** The kernel may have written to it by itself since it was last at rest: nobody told us where. */
-  changedUnseen = false;
+  /** From here on bytes are lacking that a program wanted to write: there was no room for them. */
+  lacksFrom = Number.POSITIVE_INFINITY;
   /** A row in copies.db promises these bytes to a later run; must be withdrawn before a write. */
   promised = false;
+  /** Its row says that it is being changed. */
+  notedAsChanging = false;
+  /** Awaited before a change and after it, while the row does not say as much; `placed`: not at what is the end. */
+  noteChanging: ((placed: boolean) => Promise<void>) | undefined;
   /** State of the file at the last moment it was known to equal what was uploaded or fetched. */
   stamp: Stamp;
   /** Closed for good: the file is deleted or handed to the pending list. */
   retired = false;
 
+  #unseenSinceMs: number | undefined;
   #descriptor: number | undefined;
   /** Calls under way on the descriptor: closed below them, its number would soon mean another file. */
   #calls = 0;
@@ -61,21 +66,21 @@ export class Copy {
   #unverified = 0;
   /** Ranges programs wrote while bytes of the version were still arriving. */
   #written: Extents | undefined;
-  /** The lowest position changed through us since the copy last equalled a version, and since the last mark. */
-  #changedFrom = Number.POSITIVE_INFINITY;
-  #changedSinceMark = Number.POSITIVE_INFINITY;
-  /** Whether any of that was put at a place of its own, not at what was the end. */
-  #placed = false;
-  #placedSinceMark = false;
-  /** How short the file has been since the last mark: what a later version has beyond is not what is here. */
-  #cutSinceMark = Number.POSITIVE_INFINITY;
+  /** Changes that went through us. */
+  #changes = new ChangeTrack();
   /** Writes to a partial file take turns, so that a late fill never lands on a newer write. */
   readonly #writes = new Turn();
 
   constructor(
     id: string,
     path: string,
-    content: { version?: ObjectInfo; present?: Extents; create: boolean },
+    content: {
+      version?: ObjectInfo;
+      present?: Extents;
+      create: boolean;
+      /** Of one that was changed under an earlier worker. */
+      changed?: { from: number; placed: boolean };
+    },
   ) {
     this.id = id;
     this.path = path;
@@ -91,37 +96,11 @@ export class Copy {
       if (content.present !== undefined && content.version !== undefined)
         fs.ftruncateSync(this.#descriptor, content.version.size);
     }
+    if (content.changed !== undefined) {
+      this.#changes = new ChangeTrack(content.changed);
+      this.#written = new Extents(content.present?.ranges); // nobody knows any more which of them were
+    }
     this.stamp = this.observe();
-  }
-
-  /** As an earlier process left it. Throws if the file is gone. */
-  static restore(path: string, record: CopyRecord): Copy {
-    const { id, version, present } = record;
-    const content = {
-      ...(version === undefined ? {} : { version }),
-      ...(present === undefined ? {} : { present: new Extents(present) }),
-    };
-    const copy = new Copy(id, path, { ...content, create: false });
-    const { versionEnd, dirty, mayBeMapped, changedUnseen, promised, stamp, changedFrom, placed } = record;
-    Object.assign(copy, { versionEnd, dirty, mayBeMapped, changedUnseen, promised, stamp });
-    copy.#changedFrom = copy.#changedSinceMark = changedFrom;
-    copy.#placed = copy.#placedSinceMark = placed;
-    if (dirty && copy.present !== undefined) copy.#written = new Extents(present);
-    return copy;
-  }
-
-  /** What `restore` needs beside the file. */
-  record(): CopyRecord {
-    const { id, version, present, versionEnd, dirty, mayBeMapped, changedUnseen, promised, stamp } = this;
-    const { changedNs, size } = stamp;
-    const shown = { id, version, versionEnd, dirty, mayBeMapped, changedUnseen, promised };
-    return {
-      ...shown,
-      present: present?.ranges.map(({ start, end }) => ({ start, end })),
-      stamp: { changedNs, size },
-      changedFrom: this.#changedFrom,
-      placed: this.#placed,
-    };
   }
 
   get descriptor(): number {
@@ -132,6 +111,20 @@ export class Copy {
 
   get isOpen(): boolean {
     return this.#descriptor !== undefined;
+  }
+
+  /** The kernel may have written to it by itself since it was last at rest: nobody told us where. */
+  get changedUnseen(): boolean {
+    return this.#unseenSinceMs !== undefined;
+  }
+
+  set changedUnseen(changed: boolean) {
+    this.#unseenSinceMs = changed ? (this.#unseenSinceMs ?? performance.now()) : undefined;
+  }
+
+  /** Since when, by `performance.now()`, all that was written unseen belongs to what is in the file now. */
+  get unseenSinceMs(): number | undefined {
+    return this.#unseenSinceMs;
   }
 
   get whole(): boolean {
@@ -186,33 +179,32 @@ export class Copy {
 
   /** Where the first change since the copy last equalled a version is, as far as changes went through us. */
   get changedFrom(): number {
-    return this.#changedFrom;
+    return this.#changes.from;
   }
 
   /** Whether all that changed was written to the end because it is the end, as far as changes went through us. */
   get onlyAppendedTo(): boolean {
-    return !this.#placed;
+    return !this.#changes.placed;
   }
 
   /** What changes after this resolves counts as later than what is then read for an upload. */
   mark(): Promise<void> {
     return this.#writes.run(() => {
-      this.#changedSinceMark = Number.POSITIVE_INFINITY;
-      this.#cutSinceMark = Number.POSITIVE_INFINITY;
-      this.#placedSinceMark = false;
+      this.#changes.mark();
       return Promise.resolve();
     });
   }
 
   /** Whether any byte before `end` was changed since the last mark, as far as changes went through us. */
   changedSinceMark(end: number): Promise<boolean> {
-    return this.#writes.run(() => Promise.resolve(this.#changedSinceMark < end)); // a change under way is noted at its end
+    return this.#writes.run(() => Promise.resolve(this.#changes.fromSinceMark < end)); // a change under way is noted at its end
   }
 
   /** A program's write, served by us. `appended`: the program asked for the end, wherever that is. */
   write(offset: number, data: Buffer, appended = false): Promise<void> {
     return this.overwrite(async () => {
       await this.#store(offset, data);
+      if (offset <= this.lacksFrom) this.lacksFrom = Number.POSITIVE_INFINITY;
       return { start: offset, end: offset + data.length };
     }, appended);
   }
@@ -221,7 +213,9 @@ export class Copy {
   overwrite(work: (descriptor: number) => Promise<ByteRange>, appended = false): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
+      await this.noteChanging?.(!appended);
       const range = await this.#changing(work, appended);
+      await this.noteChanging?.(!appended); // a row that was written meanwhile did not know of it
       if (this.present === undefined) return;
       this.present.add(range);
       (this.#written ??= new Extents()).add(range);
@@ -245,10 +239,14 @@ export class Copy {
   truncate(size: number): Promise<void> {
     this.dirty = true;
     return this.#writes.run(async () => {
+      await this.noteChanging?.(true);
       this.#noteChange(Math.min(size, this.observe().size));
       await this.use((descriptor) => truncateTo(descriptor, size));
+      if (size <= this.lacksFrom) this.lacksFrom = Number.POSITIVE_INFINITY;
+      if (size === 0 && this.changedUnseen) this.#unseenSinceMs = performance.now();
       this.versionEnd = Math.min(this.versionEnd, size);
-      this.#cutSinceMark = Math.min(this.#cutSinceMark, size);
+      this.#changes.cut(size);
+      await this.noteChanging?.(true);
       this.#noteIfWhole();
     });
   }
@@ -275,12 +273,11 @@ export class Copy {
   /** Declares the state of the file at the last mark equal to `version`. */
   settle(version: ObjectInfo, stamp: Stamp): void {
     this.version = version;
-    this.versionEnd = Math.min(version.size, this.#cutSinceMark);
+    this.versionEnd = Math.min(version.size, this.#changes.cutSinceMark);
     // Where all changes went through us, they tell; bytes that were fetched meanwhile have moved ctime too.
     this.stamp = this.changedUnseen || this.retired ? stamp : this.observe();
-    this.#changedFrom = this.#changedSinceMark;
-    this.#placed = this.#placedSinceMark;
-    this.dirty = this.#changedFrom !== Number.POSITIVE_INFINITY;
+    this.#changes.settle();
+    this.dirty = this.#changes.any;
   }
 
   /** Closes the file, once nothing is under way on it any more. */
@@ -317,9 +314,7 @@ export class Copy {
 
   #noteChange(position: number, appended = false): void {
     this.dirty = true;
-    if (!appended) this.#placed = this.#placedSinceMark = true;
-    this.#changedFrom = Math.min(this.#changedFrom, position);
-    this.#changedSinceMark = Math.min(this.#changedSinceMark, position);
+    this.#changes.note(position, appended);
   }
 
   async #store(offset: number, data: Buffer): Promise<void> {
@@ -327,9 +322,17 @@ export class Copy {
     while (stored < data.length) {
       const { bytesWritten } = await this.use((descriptor) =>
         writeAt(descriptor, data, stored, data.length - stored, offset + stored),
-      );
+      ).catch((error: unknown) => {
+        throw this.lacking(offset + stored, error);
+      });
       stored += bytesWritten;
     }
+  }
+
+  /** A program's bytes could not be written here; answers `error`. */
+  lacking(position: number, error: unknown): unknown {
+    this.lacksFrom = Math.min(this.lacksFrom, position);
+    return error;
   }
 
   /** A copy that has everything stops keeping count of ranges. The fills so far are not a program's change. */

@@ -20,11 +20,25 @@ export interface DatabaseAnswer {
   readonly id: number;
   readonly rows?: readonly (readonly unknown[])[];
   readonly error?: string;
+  /** It failed because the disk is full. */
+  readonly full?: boolean;
+}
+
+/** The database could not do it. `code` is ENOSPC where the disk is full, as in errors of node:fs. */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+  readonly code: "ENOSPC" | undefined;
+
+  constructor(message: string, full: boolean) {
+    super(`copies.db: ${message}`);
+    this.code = full ? "ENOSPC" : undefined;
+  }
 }
 
 /** The first message to the thread. */
 export interface DatabaseOpening {
   readonly path: string;
+  readonly ballast: string;
   readonly commitDelayMs: number;
 }
 
@@ -37,7 +51,9 @@ export function prepareDatabaseThread(): void {
 }
 
 function startThread(): Worker {
-  return new Worker(new URL("./database-thread.ts", import.meta.url));
+  return new Worker(new URL("./database-thread.ts", import.meta.url), {
+    execArgv: ["--disable-warning=ExperimentalWarning"], // node:sqlite warns at every start that it is new
+  });
 }
 
 interface Waiting {
@@ -51,11 +67,14 @@ export class Database {
   #nextId = 1;
   #failure: Error | undefined;
 
-  /** Opens or makes the database at `path`. `commitDelayMs` acts out a slow disk in tests. */
-  constructor(path: string, commitDelayMs = 0) {
+  /**
+   * Opens or makes the database at `path`; one that cannot be used fails every request. The file `ballast` is removed
+   * when the disk is full. `commitDelayMs` acts out a slow disk in tests.
+   */
+  constructor(path: string, ballast: string, commitDelayMs = 0) {
     this.#thread = prepared ?? startThread();
     prepared = undefined;
-    this.#thread.postMessage({ path, commitDelayMs } satisfies DatabaseOpening);
+    this.#thread.postMessage({ path, ballast, commitDelayMs } satisfies DatabaseOpening);
     this.#thread.on("message", (answer: DatabaseAnswer) => this.#answered(answer));
     this.#thread.on("error", (error: Error) => this.#failed(error));
     this.#thread.on("exit", () => this.#failed(new Error("the database thread ended")));
@@ -92,12 +111,12 @@ export class Database {
     });
   }
 
-  #answered({ id, rows, error }: DatabaseAnswer): void {
+  #answered({ id, rows, error, full = false }: DatabaseAnswer): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     if (this.#waiting.size === 0) this.#thread.unref();
     if (error === undefined) waiting?.resolve(rows ?? []);
-    else waiting?.reject(new Error(`copies.db: ${error}`));
+    else waiting?.reject(new DatabaseError(error, full));
   }
 
   #failed(error: Error): void {

@@ -22,6 +22,8 @@ export interface OpenStore {
   readonly store: CopyStore;
   readonly background: Background;
   readonly failures: unknown[];
+  /** Lines of level warn and above that were logged. */
+  readonly warnings: Record<string, unknown>[];
   /** Ends as a run does: everything begun is finished, the folder is free again. */
   close(this: void): Promise<void>;
 }
@@ -34,11 +36,13 @@ export async function openStore(
   const state = await StateFolder.open(directory, IDENTITY, { commitDelayMs });
   const failures: unknown[] = [];
   const background = new Background((_, error) => failures.push(error));
-  const store = new CopyStore(state, { cacheSizeBytes, background, log: createLog("silent") });
+  const warnings: Record<string, unknown>[] = [];
+  const write = (line: string): void => void warnings.push(JSON.parse(line) as Record<string, unknown>);
+  const store = new CopyStore(state, { cacheSizeBytes, background, log: createLog("warn", { write }) });
   await store.takeOver();
   const close = async (): Promise<void> => {
     await background.idle();
     await state.close();
   };
-  return { state, store, background, failures, close };
+  return { state, store, background, failures, warnings, close };
 }

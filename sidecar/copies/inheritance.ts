@@ -6,9 +6,16 @@ import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { SqlValue } from "./database.ts";
 import type { StateFolder } from "./state-folder.ts";
+import { keepUnfinished } from "./unfinished.ts";
 
 /** Rows taken into the cache's order at a time after a start; none are needed to begin (RULES 20). */
 const ROWS_PER_STEP = 500;
+
+/** Names of copies, and what is put behind them for files that are needed for a moment only. */
+const COPY_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const OF_A_COPY = /\.(clone|whole)$/;
+/** Of what is not known, so many are named in the log. */
+const EXAMPLES = 5;
 
 /** What the heir does with it, by the ids of copies. */
 export interface Heir {
@@ -35,44 +42,20 @@ export class Inheritance {
   /** Resolves once nothing of this run can be taken for something of the earlier one; the rest goes on. */
   async takeOver(): Promise<void> {
     const { database } = this.#state;
-    await this.#keepUnfinished();
-    const rows = await database.read(
-      "SELECT object, state, error FROM copies WHERE state IN ('unfinished', 'failed') ORDER BY used_ms LIMIT 20",
-    );
-    for (const { object, state, error } of rows) {
-      this.#heir.log.warn(
-        { object, state, error },
-        "bytes of an earlier run may not have reached the bucket; they are kept in the state folder",
-      );
-    }
+    const startedMs = Date.now();
+    await keepUnfinished(this.#state, startedMs, (id) => this.#heir.isInUse(id));
     const [any] = await database.read("SELECT 1 FROM copies WHERE state IN ('clean', 'partial') LIMIT 1");
     this.#any = any !== undefined;
-    const startedMs = Date.now();
     this.#heir.background.start("take over cache", async () => {
       await this.#takeOverOrder();
-      await this.#eraseUploaded();
+      await this.#eraseUseless();
       await database.write({
         sql: "DELETE FROM uploads WHERE copy_id NOT IN (SELECT id FROM copies)",
         values: [],
       });
       await this.#eraseStrays(startedMs);
+      await this.#reportUnknown();
     });
-  }
-
-  /** What was being written by a process that is gone; of files that had nothing yet nothing is kept. */
-  async #keepUnfinished(): Promise<void> {
-    const { database } = this.#state;
-    for (const { id } of await database.read("SELECT id FROM copies WHERE state = 'dirty'")) {
-      const copyId = String(id);
-      if (this.#heir.isInUse(copyId)) continue; // of a file that programs still have open, under a new worker
-      const status = await fs.stat(this.#state.copyPath(copyId)).catch(() => undefined);
-      if (status?.size === 0) await this.#heir.erase(copyId);
-      else
-        await database.write({
-          sql: "UPDATE copies SET state = 'unfinished' WHERE id = ?",
-          values: [copyId],
-        });
-    }
   }
 
   /** Whether it holds copies of this object, of whatever version. */
@@ -102,38 +85,43 @@ export class Inheritance {
     }
   }
 
-  /** Copies that were uploaded when the earlier run ended: of no use, unless they were written to again. */
-  async #eraseUploaded(): Promise<void> {
-    const { database } = this.#state;
-    const rows = await database.read("SELECT id, object, used_ms FROM copies WHERE state = 'uploaded'");
-    for (const { id, object, used_ms: uploadedMs } of rows) {
-      const copyId = String(id);
-      if (this.#heir.isInUse(copyId)) continue;
-      const changedMs = (await fs.stat(this.#state.copyPath(copyId)).catch(() => undefined))?.ctimeMs ?? 0;
-      if (changedMs <= Number(uploadedMs)) await this.#heir.erase(copyId);
-      else {
-        await database.write({
-          sql: "UPDATE copies SET state = 'unfinished' WHERE id = ?",
-          values: [copyId],
-        });
-        this.#heir.log.warn(
-          { object, copy: copyId },
-          "what was written after an upload may not have reached the bucket; it is kept",
-        );
-      }
-    }
+  /** Copies the bucket had when the earlier run ended, and those whose name a program had taken away. */
+  async #eraseUseless(): Promise<void> {
+    const rows = await this.#state.database.read(
+      "SELECT id FROM copies WHERE state IN ('uploaded', 'unlinked')",
+    );
+    for (const { id } of rows) if (!this.#heir.isInUse(String(id))) await this.#heir.erase(String(id));
   }
 
-  /** Files that no row speaks of: fetched, but not kept before the run ended. */
+  /** Files that no row speaks of: fetched, but not kept before the run ended. Other files are not ours to erase. */
   async #eraseStrays(startedMs: number): Promise<void> {
+    const unknown: string[] = [];
     for await (const { name } of await fs.opendir(this.#state.copyPath(""))) {
-      const id = name.replace(/\.clone$/, "");
+      const id = name.replace(OF_A_COPY, "");
       if (name === id && this.#heir.isResting(id)) continue;
       const changedMs = (await fs.stat(this.#state.copyPath(name)).catch(() => undefined))?.ctimeMs;
       if (changedMs === undefined || changedMs >= startedMs || this.#heir.isInUse(id)) continue;
       if (name === id && (await this.#hasRow(id))) continue;
-      await fs.rm(this.#state.copyPath(name), { force: true });
+      if (this.#state.isNew || !COPY_ID.test(id)) unknown.push(name);
+      else await fs.rm(this.#state.copyPath(name), { force: true });
     }
+    if (unknown.length > 0)
+      this.#heir.log.warn(
+        { folder: this.#state.copyPath(""), count: unknown.length, examples: unknown.slice(0, EXAMPLES) },
+        "files in the state folder are not known to its database; they are left alone",
+      );
+  }
+
+  async #reportUnknown(): Promise<void> {
+    const rows = await this.#state.database.read(
+      `SELECT id, object, state FROM copies WHERE state NOT IN
+       ('clean', 'partial', 'dirty', 'uploaded', 'unlinked', 'unfinished', 'failed') LIMIT ${EXAMPLES}`,
+    );
+    for (const { id, object, state } of rows)
+      this.#heir.log.warn(
+        { copy: id, object, state },
+        "a record in the state folder has an unknown state; it is left alone",
+      );
   }
 
   async #hasRow(id: string): Promise<boolean> {

@@ -26,6 +26,14 @@ export interface OwedExchange {
   readonly other: OwedRemoval;
 }
 
+/** How much there is of each kind. */
+export interface OwedCounts {
+  readonly patches: number;
+  readonly removals: number;
+  readonly renames: number;
+  readonly exchanges: number;
+}
+
 /** Each call resolves when the disk has it. */
 export class OwedWork {
   readonly #database: Database;
@@ -106,6 +114,19 @@ export class OwedWork {
 
   uploadEnded(copyId: string): Promise<void> {
     return this.#database.write({ sql: "DELETE FROM uploads WHERE copy_id = ?", values: [copyId] });
+  }
+
+  async counts(): Promise<OwedCounts> {
+    const [row] = await this.#database.read(`SELECT (SELECT count(*) FROM patches) AS patches,
+      (SELECT count(*) FROM removals) AS removals, (SELECT count(*) FROM renames) AS renames,
+      (SELECT count(*) FROM exchanges) AS exchanges`);
+    const count = (key: string): number => Number(row?.[key] ?? 0);
+    return {
+      patches: count("patches"),
+      removals: count("removals"),
+      renames: count("renames"),
+      exchanges: count("exchanges"),
+    };
   }
 
   async patches(): Promise<OwedPatch[]> {

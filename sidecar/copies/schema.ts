@@ -3,8 +3,20 @@
 // One row a local copy. A row in state `clean` or `partial` promises that the ranges it names hold exactly the
 // bytes of that object version; it is withdrawn, durably, before anyone may write to the file again.
 
-/** Raised when the tables change; an unknown version is refused rather than guessed at. */
-export const SCHEMA_VERSION = 1;
+/** Raised when the tables change, with a step in MIGRATIONS; a newer version is refused rather than guessed at. */
+export const SCHEMA_VERSION = 2;
+
+/** What makes the tables of the next version of those of the version that is the key. Nothing is taken away by it. */
+export const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: `
+ALTER TABLE copies ADD COLUMN changed TEXT;
+ALTER TABLE copies ADD COLUMN base TEXT;
+ALTER TABLE copies ADD COLUMN properties TEXT;
+ALTER TABLE copies ADD COLUMN operations TEXT;
+ALTER TABLE copies ADD COLUMN kept_ms INTEGER;
+ALTER TABLE copies ADD COLUMN superseded_ms INTEGER;
+`,
+};
 
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS identity (
@@ -15,13 +27,19 @@ CREATE TABLE IF NOT EXISTS identity (
 CREATE TABLE IF NOT EXISTS copies (
   id TEXT PRIMARY KEY,          -- file name below copies/
   object TEXT NOT NULL,         -- name in the bucket
-  state TEXT NOT NULL,          -- clean | partial | dirty | uploaded | unfinished | failed
+  state TEXT NOT NULL,          -- clean | partial | dirty | uploaded | unlinked | unfinished | failed
   generation INTEGER,           -- version the present ranges belong to
   version TEXT,                 -- that version's attributes, JSON
   present TEXT,                 -- [[start,end],…]; NULL: the whole file
   bytes INTEGER NOT NULL,       -- bytes held on disk
   error TEXT,                   -- why an upload failed (state failed)
-  used_ms INTEGER NOT NULL      -- last use, for eviction
+  used_ms INTEGER NOT NULL,     -- last use, for eviction
+  changed TEXT,                 -- since the version: nothing | appended | anywhere; NULL: only ctime tells
+  base TEXT,                    -- what the upload was to replace: a generation, or absent; NULL: not known
+  properties TEXT,              -- what was to go with the bytes: contentType, metadata; JSON
+  operations TEXT,              -- ids of uploads that may have arrived; JSON
+  kept_ms INTEGER,              -- since when it is kept for a person (states unfinished and failed)
+  superseded_ms INTEGER         -- when a later upload under the same name succeeded
 ) STRICT;
 CREATE INDEX IF NOT EXISTS copies_by_object ON copies (object, state);
 CREATE INDEX IF NOT EXISTS copies_by_use ON copies (state, used_ms);

@@ -11,6 +11,7 @@ import {
   SystemCallError,
 } from "../lib/system-calls.ts";
 import type { Copy } from "./copy.ts";
+import { reserveOf } from "./disk-space.ts";
 
 export interface SpaceChange {
   /** Space is reserved for the range (its bytes stay), it becomes zeros, or it becomes zeros that take no space. */
@@ -56,7 +57,8 @@ function change(descriptor: number, mode: number, { start, end }: ByteRange): Pr
  * on that disk fails for want of it. What cannot fit is not begun.
  */
 async function requireSpace(copy: Copy, { start, end }: ByteRange): Promise<void> {
-  const { bavail, bsize } = await statfs(copy.path);
+  const { bavail, blocks, bsize } = await statfs(copy.path);
   const taken = copy.observe().allocatedBytes;
-  if (end - start - taken > bavail * bsize) throw new SystemCallError("fallocate", constants.errno.ENOSPC);
+  if (end - start - taken > bavail * bsize - reserveOf(blocks * bsize))
+    throw new SystemCallError("fallocate", constants.errno.ENOSPC);
 }

@@ -7,8 +7,7 @@ import fs from "node:fs";
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { lockExclusively } from "../lib/system-calls.ts";
-import { Database } from "./database.ts";
-import { SCHEMA_VERSION } from "./schema.ts";
+import { Database, type Row } from "./database.ts";
 
 /** The folder cannot be used; the message says why and what to do. */
 export class StateFolderError extends Error {
@@ -19,35 +18,65 @@ export interface StateIdentity {
   readonly endpoint: string;
   readonly bucket: string;
   readonly prefix: string;
+  /** When the bucket was made, in milliseconds since the epoch by its own clock; undefined where that cannot be asked. */
+  readonly bucketCreatedMs?: number | undefined;
 }
+
+/** Removed when a record cannot be written for want of space, and made again when there is some (RULES 12). */
+const BALLAST = "ballast";
 
 export class StateFolder {
   readonly directory: string;
   readonly database: Database;
+  /** What its bucket is; nothing in a folder that has never been used. */
+  readonly identity: Partial<StateIdentity>;
+  /** Nothing was recorded in it before. */
+  readonly isNew: boolean;
   readonly #lock: number;
 
-  private constructor(directory: string, database: Database, lock: number) {
+  private constructor(
+    directory: string,
+    database: Database,
+    lock: number,
+    { identity, isNew }: { identity: Partial<StateIdentity>; isNew: boolean },
+  ) {
     this.directory = directory;
     this.database = database;
     this.#lock = lock;
+    this.identity = identity;
+    this.isNew = isNew;
   }
 
-  /** Opens or makes the folder. Refuses one in use, one of another bucket, and one from a newer version. */
+  /**
+   * Opens or makes the folder. Refuses one in use, one of another bucket, and one that cannot be understood. Without an
+   * identity the folder must be there, and is whoever's it is.
+   */
   static async open(
     directory: string,
-    identity: StateIdentity,
+    wanted: StateIdentity | undefined,
     options: { commitDelayMs?: number } = {},
   ): Promise<StateFolder> {
+    if (wanted === undefined && !fs.existsSync(path.join(directory, "copies.db")))
+      throw new StateFolderError(
+        `there is no state folder at ${directory}; look at --state-dir of the mount`,
+      );
     const lock = makeAndLock(directory);
-    const database = new Database(path.join(directory, "copies.db"), options.commitDelayMs);
+    const file = path.join(directory, "copies.db");
+    const database = new Database(file, path.join(directory, BALLAST), options.commitDelayMs);
     try {
-      await checkIdentity(database, directory, { ...identity, schema: String(SCHEMA_VERSION) });
+      const known = await readIdentity(database, directory);
+      if (wanted !== undefined) await checkIdentity(database, directory, known, wanted);
+      const isNew = known.endpoint === undefined;
+      return new StateFolder(directory, database, lock, { identity: wanted ?? known, isNew });
     } catch (error) {
       await database.close();
       fs.closeSync(lock);
       throw error;
     }
-    return new StateFolder(directory, database, lock);
+  }
+
+  get ballastPath(): string {
+    return path.join(this.directory, BALLAST);
   }
 
   copyPath(id: string): string {
@@ -96,24 +125,71 @@ function takeLock(directory: string): number {
   );
 }
 
+async function readIdentity(database: Database, directory: string): Promise<Partial<StateIdentity>> {
+  let rows: Row[];
+  try {
+    rows = await database.read("SELECT key, value FROM identity");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StateFolderError(
+      `the state folder ${directory} cannot be used, and nothing in it was changed: ${reason}; ` +
+        "start the sidemount that wrote it, or give this mount its own --state-dir",
+      { cause: error },
+    );
+  }
+  const found = Object.fromEntries(rows.map(({ key, value }) => [String(key), String(value)]));
+  const { endpoint, bucket, prefix, bucketCreatedMs } = found;
+  return {
+    ...(endpoint === undefined || bucket === undefined || prefix === undefined
+      ? {}
+      : { endpoint, bucket, prefix }),
+    ...(bucketCreatedMs === undefined ? {} : { bucketCreatedMs: Number(bucketCreatedMs) }),
+  };
+}
+
 async function checkIdentity(
   database: Database,
   directory: string,
-  wanted: Record<string, string>,
+  known: Partial<StateIdentity>,
+  wanted: StateIdentity,
 ): Promise<void> {
-  const rows = await database.read("SELECT key, value FROM identity");
-  const found = Object.fromEntries(rows.map(({ key, value }) => [String(key), String(value)]));
-  for (const [key, value] of Object.entries(wanted)) {
-    if (found[key] !== undefined && found[key] !== value) {
+  for (const key of ["endpoint", "bucket", "prefix"] as const) {
+    const found = known[key];
+    if (found !== undefined && found !== wanted[key])
       throw new StateFolderError(
-        `the state folder ${directory} belongs to ${key} "${found[key]}", not to "${value}"; give this mount its own --state-dir`,
+        `the state folder ${directory} belongs to ${key} "${found}", not to "${wanted[key]}"${await owedWords(database)}; ` +
+          "give this mount its own --state-dir",
       );
-    }
   }
+  const { bucketCreatedMs: found } = known;
+  const { bucketCreatedMs } = wanted;
+  if (found !== undefined && bucketCreatedMs !== undefined && found !== bucketCreatedMs)
+    throw new StateFolderError(
+      `the state folder ${directory} belongs to a bucket "${wanted.bucket}" that was made at ` +
+        `${new Date(found).toISOString()}; the one there is now was made at ` +
+        `${new Date(bucketCreatedMs).toISOString()}${await owedWords(database)}; give this mount its own --state-dir`,
+    );
   await database.write(
-    ...Object.entries(wanted).map(([key, value]) => ({
-      sql: "INSERT OR IGNORE INTO identity (key, value) VALUES (?, ?)",
-      values: [key, value],
-    })),
+    ...Object.entries(wanted)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => ({
+        sql: "INSERT OR IGNORE INTO identity (key, value) VALUES (?, ?)",
+        values: [key, String(value)],
+      })),
+  );
+}
+
+/** ", and to that 2 uploads … are owed": what would be lost with the folder. "" if nothing. */
+async function owedWords(database: Database): Promise<string> {
+  const [row] = await database.read(`SELECT
+    (SELECT count(*) FROM copies WHERE state IN ('failed', 'unfinished', 'dirty')) AS kept,
+    (SELECT count(*) FROM patches) + (SELECT count(*) FROM removals) +
+    (SELECT count(*) FROM renames) + (SELECT count(*) FROM exchanges) AS changes`);
+  const kept = Number(row?.["kept"] ?? 0);
+  const changes = Number(row?.["changes"] ?? 0);
+  if (kept + changes === 0) return "";
+  return (
+    `, and to that one are owed the bytes of ${kept} file${kept === 1 ? "" : "s"} and ${changes} other ` +
+    `change${changes === 1 ? "" : "s"} (sidemount pending --state-dir tells which)`
   );
 }

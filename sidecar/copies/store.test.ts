@@ -202,3 +202,27 @@ test("RULES 22: another bucket is refused, saying whose folder it is", async (t)
   t.regex(error?.message ?? "", /belongs to bucket "test", not to "other"/);
   await (await StateFolder.open(directory, IDENTITY)).close();
 });
+
+test("RULES 22: a later bucket of the same name is refused, saying what is owed to the old one", async (t) => {
+  const directory = await temporaryFolder(t);
+  await (await StateFolder.open(directory, IDENTITY)).close(); // nobody could ask
+  const made = { ...IDENTITY, bucketCreatedMs: Date.parse("2026-01-02T03:04:05Z") };
+  await (await StateFolder.open(directory, made)).close();
+  await (await StateFolder.open(directory, IDENTITY)).close();
+  const state = await StateFolder.open(directory, made);
+  await state.database.write(
+    { sql: "INSERT INTO patches (object, generation, metadata) VALUES ('f', 1, '{}')", values: [] },
+    {
+      sql: "INSERT INTO copies (id, object, state, bytes, used_ms) VALUES ('i', 'g', 'failed', 1, 1)",
+      values: [],
+    },
+  );
+  await state.close();
+  const opening = StateFolder.open(directory, { ...made, bucketCreatedMs: made.bucketCreatedMs + 1000 });
+  const error = await t.throwsAsync(opening, { instanceOf: StateFolderError });
+  t.regex(
+    error?.message ?? "",
+    /a bucket "test" that was made at 2026-01-02T03:04:05\.000Z; .* the bytes of 1 file and 1 other change \(/,
+  );
+  await (await StateFolder.open(directory, made)).close();
+});

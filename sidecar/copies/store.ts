@@ -4,74 +4,85 @@
 // and the withdrawal committed, before anyone may write to the file again. Clean copies that nobody has open are
 // the read cache: least recently used first to go. Everything else is pinned.
 
-import { constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import fs from "node:fs/promises";
 import { randomUUID } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents } from "../lib/extents.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { CopyRecord } from "./copy-record.ts";
+import { cloneCopy } from "./clone.ts";
+import { CopyNotes } from "./copy-notes.ts";
+import { restoreCopy, type CopyRecord } from "./copy-record.ts";
 import { Copy } from "./copy.ts";
-import type { Statement } from "./database.ts";
+import { DiskFullError, DiskSpace } from "./disk-space.ts";
+import { copyRow, decodeRanges, keptRow, type Intent } from "./copy-rows.ts";
 import { Inheritance } from "./inheritance.ts";
-import { holdsVersion } from "./snapshot.ts";
+import { KeptCopies } from "./kept.ts";
+import { RestingCopies } from "./resting-copies.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
-/** Each is remembered in memory: of a cache full of small files, these are kept. */
-const RESTING_MAX = 200_000;
-
-/** What the cache knows of a clean copy nobody has open. */
-interface Resting {
-  readonly bytes: number;
-  /** Gone for copies that nobody remembers, and absent for those of an earlier run that nobody has used in this one. */
-  readonly copy?: WeakRef<Copy>;
-}
+/** Of the cache's size, what kept bytes may take before superseded ones are dropped. */
+const KEPT_SHARE = 0.25;
 
 export class CopyStore {
   readonly #state: StateFolder;
   readonly #background: Background;
   readonly #log: Log;
-  readonly #resting: LRUCache<string, Resting>;
+  readonly #resting: RestingCopies;
   readonly #inUse = new Set<string>();
   /** Given up, and not yet gone from disk and database: not to be found again. */
-  readonly #leaving = new Set<string>();
+  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #notes: CopyNotes;
   readonly #inheritance: Inheritance;
+  /** Bytes kept for a person. They take their space from the cache. */
+  readonly kept: KeptCopies;
+  readonly space: DiskSpace;
 
   constructor(state: StateFolder, options: { cacheSizeBytes: number; background: Background; log: Log }) {
     this.#state = state;
+    this.#notes = new CopyNotes(state, options.background);
     this.#background = options.background;
     this.#log = options.log;
-    this.#resting = new LRUCache({
-      max: RESTING_MAX,
-      maxSize: Math.max(1, options.cacheSizeBytes),
-      maxEntrySize: Math.max(1, options.cacheSizeBytes),
-      sizeCalculation: ({ bytes }) => Math.max(1, bytes),
-      dispose: ({ copy }, id, reason) => {
-        if (reason === "evict") this.#evict(id, copy?.deref());
-      },
+    this.#resting = new RestingCopies(options.cacheSizeBytes, (id, copy) => this.#evict(id, copy));
+    this.kept = new KeptCopies(state, { ...options, shareBytes: options.cacheSizeBytes * KEPT_SHARE });
+    this.space = new DiskSpace({
+      directory: state.directory,
+      ballastPath: state.ballastPath,
+      release: (wantedBytes) => this.#giveBack(wantedBytes),
+      log: options.log,
     });
+    this.kept.onChange = (bytes) => this.#resting.leaveRoom(bytes);
     this.#inheritance = new Inheritance(state, {
       background: options.background,
       log: options.log,
       isInUse: (id) => this.#inUse.has(id),
       isResting: (id) => this.#resting.has(id),
-      rest: (id, bytes) => this.#restOlder(id, bytes),
+      rest: (id, bytes) => {
+        if (!this.#inUse.has(id) && !this.#resting.has(id)) this.#resting.addOlder(id, bytes);
+      },
       erase: (id) => this.#erase(id),
     });
   }
 
   /** What an earlier run left: its cache is taken over, its unfinished work is kept and reported (RULES 10). */
-  takeOver(): Promise<void> {
-    return this.#inheritance.takeOver();
+  async takeOver(): Promise<void> {
+    await this.#inheritance.takeOver();
+    await this.kept.changed();
+  }
+
+  /** Bytes of clean copies nobody has open, and how many there may be beside what is kept for a person. */
+  get cache(): { usedBytes: number; limitBytes: number } {
+    const { usedBytes, limitBytes } = this.#resting;
+    return { usedBytes, limitBytes };
   }
 
   /** A copy that an earlier worker of this mount had in use. Throws if its file is gone. */
   restore(record: CopyRecord): Copy {
-    const copy = Copy.restore(this.#state.copyPath(record.id), record);
+    const copy = restoreCopy(this.#state.copyPath(record.id), record);
     this.#inUse.add(copy.id);
+    if (record.noting) this.#notes.noteAgain(copy);
     return copy;
   }
 
@@ -85,8 +96,9 @@ export class CopyStore {
     const id = randomUUID();
     const copy = new Copy(id, this.#state.copyPath(id), { create: true });
     copy.dirty = true;
+    copy.notedAsChanging = true;
     this.#inUse.add(id);
-    this.#record(copy, object, "dirty");
+    this.#notes.record(copy, object, "dirty", "anywhere");
     return copy;
   }
 
@@ -110,32 +122,17 @@ export class CopyStore {
   async clone(
     copy: Copy,
     version: ObjectInfo,
-    { sharedOnly, quiet }: { sharedOnly: boolean; quiet: boolean },
+    options: { sharedOnly: boolean; quiet: boolean },
   ): Promise<Copy | undefined> {
     const id = randomUUID();
-    const path = this.#state.copyPath(id);
-    const mode = sharedOnly ? constants.COPYFILE_FICLONE_FORCE : constants.COPYFILE_FICLONE;
     this.#inUse.add(id);
     let clone: Copy | undefined;
     try {
-      await fs.copyFile(copy.path, path, mode);
-      clone = new Copy(id, path, { version, create: false });
-      // Where somebody may write meanwhile, only the checksum proves what was copied.
-      const proven = quiet && !copy.changed() && copy.version?.generation === version.generation;
-      if (proven || (await holdsVersion(clone, version))) return clone;
-    } catch (error) {
-      await this.#forsake(id, clone);
-      if (sharedOnly) return undefined;
-      throw error;
+      clone = await cloneCopy(copy, version, { id, path: this.#state.copyPath(id), ...options });
+      return clone;
+    } finally {
+      if (clone === undefined) this.#inUse.delete(id);
     }
-    await this.#forsake(id, clone);
-    return undefined;
-  }
-
-  async #forsake(id: string, copy: Copy | undefined): Promise<void> {
-    copy?.close();
-    this.#inUse.delete(id);
-    await fs.rm(this.#state.copyPath(id), { force: true });
   }
 
   /** Keeps a clean copy for later opens and runs; its bytes are those of `copy.version`. The file is closed. */
@@ -144,7 +141,7 @@ export class CopyStore {
     const bytes = copy.observe().allocatedBytes;
     if (!copy.promised)
       await this.#state.database.write(
-        this.#row(copy, (copy.version ?? version).name, copy.whole ? "clean" : "partial", bytes),
+        copyRow(copy, (copy.version ?? version).name, copy.whole ? "clean" : "partial", { bytes }),
       );
     else
       await this.#state.database.write({
@@ -152,6 +149,8 @@ export class CopyStore {
         values: [Date.now(), copy.id],
       });
     copy.promised = true;
+    copy.notedAsChanging = false;
+    copy.noteChanging = undefined;
     this.rest(copy);
   }
 
@@ -159,55 +158,64 @@ export class CopyStore {
   rest(copy: Copy): void {
     if (copy.retired || !copy.promised) return;
     this.#inUse.delete(copy.id);
-    const resting = { bytes: copy.observe().allocatedBytes, copy: new WeakRef(copy) };
+    const bytes = copy.observe().allocatedBytes;
     copy.close();
-    this.#resting.set(copy.id, resting);
-    if (!this.#resting.has(copy.id)) this.#evict(copy.id, copy); // larger than the whole cache
+    this.#resting.add(copy, bytes);
   }
 
   /** In use: not to be evicted. False if it has been evicted meanwhile. */
   pin(copy: Copy): boolean {
     if (copy.retired) return false;
     this.#inUse.add(copy.id);
-    this.#resting.delete(copy.id);
+    this.#resting.remove(copy.id);
     return true;
   }
 
-  /** Before the first write to a copy that a later run would believe: resolves when it no longer would. */
-  async withdraw(copy: Copy, object: string): Promise<void> {
-    if (!copy.promised) return;
-    copy.promised = false;
-    await this.#state.database.write(this.#row(copy, object, "dirty", 0));
+  /** See CopyNotes. */
+  withdraw(copy: Copy, object: string): Promise<void> {
+    return this.#notes.withdraw(copy, object);
+  }
+
+  /** See CopyNotes. */
+  unlinked(copy: Copy): void {
+    this.#notes.unlinked(copy);
+  }
+
+  /** See CopyNotes. */
+  uploaded(copy: Copy, object: string): void {
+    this.#notes.uploaded(copy, object);
   }
 
   /** Nobody needs the bytes: gone from disk and database. */
   discard(copy: Copy): void {
     if (copy.retired) return;
-    this.#resting.delete(copy.id);
+    this.#resting.remove(copy.id);
     copy.close();
     this.#evict(copy.id, copy);
   }
 
   /** Bytes whose upload failed after the program was told: kept under the name they were meant for (RULES 10). */
-  async keepFailed(copy: Copy, object: string, reason: string): Promise<void> {
+  async keepFailed(copy: Copy, object: string, reason: string, intent: Intent): Promise<void> {
+    const { id } = copy;
+    if (this.#mayBeCutShort(copy) && (await this.space.lookIsScarce())) {
+      this.discard(copy);
+      this.#log.warn(
+        { object, copy: id },
+        "the disk is full: what there was room for of a file was not kept",
+      );
+      return;
+    }
     copy.retired = true;
-    this.#inUse.delete(copy.id);
+    this.#inUse.delete(id);
     await copy.sync();
-    const row = this.#row(copy, object, "failed", copy.observe().allocatedBytes);
+    const row = keptRow(copy, object, reason, intent);
     copy.close();
-    await this.#state.database.write(row, {
-      sql: "UPDATE copies SET error = ? WHERE id = ?",
-      values: [reason, copy.id],
-    });
+    await this.#state.database.write(row);
     this.#log.warn(
       { object, copy: copy.id, reason },
-      "upload failed for good; the bytes are kept in the state folder",
+      "upload failed for good; the bytes are kept, see `sidemount pending`",
     );
-  }
-
-  /** The bucket has these bytes: after a crash they are not owed, though not proven to be a cache either. */
-  uploaded(copy: Copy, object: string): void {
-    if (!copy.promised) this.#record(copy, object, "uploaded");
+    await this.kept.changed();
   }
 
   /** The object behind a copy has a new name. Its file is not touched: it may be closed, or gone. */
@@ -258,7 +266,7 @@ export class CopyStore {
       copy.promised = true;
       copy.version = version;
       this.#inUse.add(id);
-      this.#resting.delete(id);
+      this.#resting.remove(id);
       return copy;
     } catch (error) {
       this.#log.warn(
@@ -270,21 +278,13 @@ export class CopyStore {
     }
   }
 
-  /** Copies from an earlier run are all older than anything used in this one: no room means they go. */
-  #restOlder(id: string, bytes: number): void {
-    if (this.#inUse.has(id) || this.#resting.has(id)) return;
-    const full =
-      this.#resting.size >= RESTING_MAX || this.#resting.calculatedSize + bytes > this.#resting.maxSize;
-    if (full) this.#evict(id, undefined);
-    else this.#resting.set(id, { bytes });
-  }
-
   #evict(id: string, copy: Copy | undefined): void {
     if (copy !== undefined) copy.retired = true;
     copy?.close();
     this.#inUse.delete(id);
-    this.#leaving.add(id);
-    this.#background.start("erase copy", () => this.#erase(id));
+    const erasing = this.#erase(id);
+    this.#leaving.set(id, erasing);
+    this.#background.start("erase copy", () => erasing);
   }
 
   async #erase(id: string): Promise<void> {
@@ -293,31 +293,31 @@ export class CopyStore {
     this.#leaving.delete(id);
   }
 
-  #record(copy: Copy, object: string, state: string): void {
-    this.#background.start("record copy", async () => {
-      if (!copy.retired) await this.#state.database.write(this.#row(copy, object, state, 0));
+  /** What others can do without, in this order: clean copies, then kept bytes that were superseded. */
+  async #giveBack(wantedBytes: number): Promise<void> {
+    const fromCache = this.#resting.release(wantedBytes);
+    await Promise.allSettled(this.#leaving.values());
+    if (fromCache >= wantedBytes) return;
+    await this.kept.release(wantedBytes - fromCache);
+    await this.kept.changed();
+  }
+
+  /** Before so many bytes of a program are put there by us. Throws DiskFullError if there is no room for them. */
+  async requireRoom(copy: Copy, position: number, bytes: number): Promise<void> {
+    await this.space.require(bytes).catch((error: unknown) => {
+      throw copy.lacking(position, error);
     });
   }
 
-  #row(copy: Copy, object: string, state: string, bytes: number): Statement {
-    const { version, present } = copy;
-    return {
-      sql: `INSERT OR REPLACE INTO copies (id, object, state, generation, version, present, bytes, used_ms)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      values: [
-        copy.id,
-        object,
-        state,
-        version?.generation ?? null,
-        version === undefined ? null : encodeVersion(version),
-        present === undefined ? null : JSON.stringify(present.ranges.map(({ start, end }) => [start, end])),
-        bytes,
-        Date.now(),
-      ],
-    };
+  /** Before an upload: throws DiskFullError if bytes may be lacking because the disk was full when they were written. */
+  async refuseIfCutShort(copy: Copy): Promise<void> {
+    if (copy.changedUnseen) await this.space.look();
+    if (this.#mayBeCutShort(copy))
+      throw new DiskFullError("the disk was full while the file was being written");
   }
-}
 
-function decodeRanges(text: string): { start: number; end: number }[] {
-  return (JSON.parse(text) as [number, number][]).map(([start, end]) => ({ start, end }));
+  #mayBeCutShort({ lacksFrom, unseenSinceMs }: Copy): boolean {
+    if (lacksFrom !== Infinity) return true;
+    return unseenSinceMs !== undefined && this.space.wasFullSince(unseenSinceMs);
+  }
 }

@@ -35,6 +35,7 @@ export class RangeCopier {
     if (!source.has(wanted)) wanted.end = Math.min(wanted.end, wanted.start + FETCH_AT_A_TIME_BYTES);
     await this.#data.have(from.handle, wanted);
     const range = { from: wanted.start, to: to.offset, length: wanted.end - wanted.start };
+    await this.#context.store.requireRoom(destination, range.to, range.length);
     const copied = await copyRange(source, destination, range);
     noteChange(to.handle.node, this.#context.wallNs());
     return copied;

@@ -56,6 +56,7 @@ export class FileData {
     const size = copy.observe().size;
     const appended = append && !fromMapping;
     const start = appended ? (caller.begun?.position ?? size) : offset;
+    await this.#context.store.requireRoom(copy, start, data.length);
     if (appended) caller.intend?.({ position: start });
     if (start > size && !copy.whole) await copy.truncate(start);
     await copy.write(start, data, appended);

@@ -27,6 +27,7 @@ import { NameOperations } from "./name-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
 import { nobody } from "./serve/witness.ts";
 import { Tree } from "./tree.ts";
+import { Upkeep } from "./upkeep.ts";
 
 /** How often a drain looks whether the last writer has closed. */
 const DRAIN_LOOK_MS = 20;
@@ -35,6 +36,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   protected override readonly context: Context;
   readonly #tree: Tree;
   readonly #parts: Parts;
+  readonly upkeep: Upkeep;
   #kernel: Kernel | undefined;
   #serveMount: ServeMount | undefined;
   #stopping = false;
@@ -62,6 +64,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     };
     this.context = context;
     this.#parts = makeParts(context);
+    this.upkeep = new Upkeep(context, this.#parts);
   }
 
   protected override get parts(): Parts {

@@ -149,6 +149,7 @@ export class Namespace {
         else await this.#removeNow(parent, name, version);
       } else if (isFile(node)) await this.#removeWhatIsThere(parent, node);
       tree.detach(node);
+      if (isFile(node) && node.copy !== undefined) this.#context.store.unlinked(node.copy);
       tree.touch(parent);
     });
   }

@@ -134,8 +134,12 @@ export class OpenFiles {
   /** Before any change of a copy's bytes. */
   async allowWrites(node: FileNode): Promise<void> {
     const { store, tree } = this.#context;
+    const elsewhere = node.conflict ?? node.following?.object;
     if (node.copy !== undefined)
-      await store.withdraw(node.copy, tree.isAttached(node) ? tree.objectName(node) : "");
+      await store.withdraw(
+        node.copy,
+        tree.isAttached(node) ? tree.objectName(node) : (elsewhere?.name ?? ""),
+      );
     await this.#context.witness().beforeWrite(node); // last: nothing may come between this and the writing
   }
 
@@ -179,6 +183,15 @@ export class OpenFiles {
       if (node.save?.running === true || (node.writers > 0 && node.copy?.changed() === true)) count += 1;
     }
     return count;
+  }
+
+  /** Handles there are, and files with uploads under way. */
+  get activity(): { open: number; uploading: number } {
+    const nodes = new Set([...this.#handles.values()].map(({ node }) => node));
+    return {
+      open: this.#handles.size,
+      uploading: [...nodes].filter(({ save }) => save?.running === true).length,
+    };
   }
 
   /** Brings all bytes of a file nobody has open, ESTALE if its version is gone. They stay for the open that follows. */
@@ -249,6 +262,7 @@ export class OpenFiles {
     // Through the kernel, a synchronous write would reach the local disk only (RULES 29).
     if ((flags & O_DSYNC) !== 0 || isAppendToLarge(node, flags)) return "daemon";
     if (!mayChange(flags) && copy.observe().size <= PAGE_CACHE_BYTES) return "daemon";
+    if (mayChange(flags) && this.#context.store.space.scarce) return "daemon"; // the kernel knows of no reserve (RULES 12)
     node.backing ??= this.#context.kernel().shareFile(copy.descriptor);
     if (node.backing === undefined) return "daemon";
     node.seenModifiedNs = copy.observe().modifiedNs;

@@ -187,6 +187,8 @@ export class FileRenamer {
 
   #displace(target: ObjectNode): void {
     this.#context.tree.detach(target);
-    if (isFile(target)) this.#resting.soon(target);
+    if (!isFile(target)) return;
+    if (target.copy !== undefined) this.#context.store.unlinked(target.copy);
+    this.#resting.soon(target);
   }
 }

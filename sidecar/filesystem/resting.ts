@@ -19,6 +19,8 @@ export class Resting {
   readonly #saver: Saver;
   readonly #timers = new Map<FileNode, NodeJS.Timeout>();
   #closed = false;
+  /** Uploads under way of files nobody has open. */
+  saving = 0;
 
   constructor(context: Context, saver: Saver) {
     this.#context = context;
@@ -61,6 +63,7 @@ export class Resting {
     });
     if (!unsaved) return;
     node.contentSerial += 1;
+    this.saving += 1;
     try {
       await this.#saver.save(node);
       this.soon(node);
@@ -70,6 +73,8 @@ export class Resting {
         "a change after the last close could not be uploaded",
       );
       await this.giveUp(node);
+    } finally {
+      this.saving -= 1;
     }
   }
 

@@ -15,6 +15,7 @@ import { Appender } from "./append.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
+import { intentOf } from "./intent.ts";
 import { decodeAttributes, metadataForInsert, OPERATION_KEY } from "./metadata.ts";
 import { movesEnded, type FileNode } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
@@ -133,10 +134,11 @@ export class Saver {
     const elsewhere = node.conflict ?? node.following?.object;
     if (elsewhere !== undefined && copy.changed()) {
       node.copy = undefined;
-      return store.keepFailed(copy, elsewhere.name, messageOf(saveError));
+      return store.keepFailed(copy, elsewhere.name, messageOf(saveError), intentOf(node, this.#context));
     }
     if (parent === undefined) return;
     const object = tree.objectName(node);
+    const intent = intentOf(node, this.#context);
     node.fetcher?.stop();
     const before = this.#context.witness().giveBack(node);
     node.copy = before?.copy;
@@ -150,13 +152,14 @@ export class Saver {
       node.confirmed = undefined;
     }
     void kernel().entryChanged(parent.id, name);
-    await store.keepFailed(copy, object, messageOf(saveError));
+    await store.keepFailed(copy, object, messageOf(saveError), intent);
   }
 
   async #upload(node: FileNode): Promise<void> {
     const { store } = this.#context;
     const { copy } = node;
     if (copy === undefined) return;
+    await store.refuseIfCutShort(copy);
     const beganMs = this.#context.monotonicMs();
     const unsure = node.unsureAppend !== undefined;
     const appended = await this.#appender.append(node);
@@ -248,6 +251,7 @@ export class Saver {
     this.#context.journal.note(node);
     // Of a file that was written to meanwhile a later run must not think that the bucket has it all.
     if (node.copy?.changed() === false) store.uploaded(node.copy, value.name);
+    store.kept.superseded(value.name);
     node.parent?.postponed.delete(node.name);
     this.#times.note(value.name, value.size, attributes.modifyTimeNs);
     log.info(

@@ -24,6 +24,7 @@ export class OwnedMount {
   readonly #settings: OwnedMountSettings;
   readonly #log: Log;
   #mounted = false;
+  #mountedMs = 0;
 
   private constructor(settings: OwnedMountSettings, device: number, log: Log) {
     this.#settings = settings;
@@ -45,6 +46,7 @@ export class OwnedMount {
   async mount(): Promise<void> {
     await mountBoth(this.device, this.#settings);
     this.#mounted = true;
+    this.#mountedMs = Date.now();
     this.note();
   }
 
@@ -52,7 +54,7 @@ export class OwnedMount {
   note(worker?: number): void {
     if (!this.#mounted) return;
     try {
-      noteSupervisor(this.directory, worker);
+      noteSupervisor(this.directory, this.#mountedMs, worker);
     } catch (error) {
       this.#log.warn({ err: error }, "it could not be noted which process serves the folder");
     }

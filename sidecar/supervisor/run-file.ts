@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 
-import { mountsAt } from "./mount-table.ts";
+import { mountsAt, readMountTable } from "./mount-table.ts";
 
 const RUN_FOLDER = "/run/sidemount";
 const GROUP_AND_OTHERS_WRITE = 0o022;
@@ -43,20 +43,70 @@ interface RunRecord {
   readonly startTime: string;
   /** The process that serves it. */
   readonly worker?: number;
+  /** When it was mounted, in milliseconds since the epoch. Notes of earlier versions do not say. */
+  readonly mountedMs?: number;
 }
 
-function fileNameFor(directory: string): string {
-  return `${createHash("sha256").update(directory).digest("hex").slice(0, 16)}.json`;
+function fileNameFor(directory: string, ending = ".json"): string {
+  return `${createHash("sha256").update(directory).digest("hex").slice(0, 16)}${ending}`;
 }
 
-/** Notes that this process supervises the mount at `directory` (absolute, without links), and who serves it. */
-export function noteSupervisor(directory: string, worker = process.pid): void {
+/** Where the process that serves the mount at `directory` listens for questions, if it is one of this user. */
+export function ownControlSocket(directory: string): string {
+  const uid = process.getuid?.() ?? 0;
+  const folder = runFolders(uid).at(-1) ?? RUN_FOLDER; // the one that does not go with the user's sessions
+  makeRunFolder(folder, uid);
+  return path.join(folder, fileNameFor(directory, ".sock"));
+}
+
+/** Where such a process may be listening, of whichever user. */
+export function controlSocketsOf(directory: string): string[] {
+  return possibleOwners(directory).flatMap((uid) =>
+    runFolders(uid)
+      .filter((folder) => belongsTo(folder, uid))
+      .map((folder) => path.join(folder, fileNameFor(directory, ".sock"))),
+  );
+}
+
+/** The mounts of this user that are noted and whose process still runs; for root those of all who have mounted something. */
+export function livingMounts(): { directory: string; pid: number; mountedMs: number | undefined }[] {
+  const uid = process.getuid?.() ?? 0;
+  const owners = new Set([uid, ...(uid === 0 ? readMountTable().map(({ userId }) => userId) : [])]);
+  const found = new Map<string, { directory: string; pid: number; mountedMs: number | undefined }>();
+  for (const owner of owners) {
+    for (const record of runFolders(owner).flatMap((folder) => recordsIn(folder, owner))) {
+      const { directory, pid, mountedMs } = record;
+      if (isAlive(record, owner)) found.set(directory, { directory, pid, mountedMs });
+    }
+  }
+  return [...found.values()].toSorted((one, other) => (one.directory < other.directory ? -1 : 1));
+}
+
+function recordsIn(folder: string, uid: number): RunRecord[] {
+  if (!belongsTo(folder, uid)) return [];
+  const names = fs.readdirSync(folder).filter((name) => name.endsWith(".json"));
+  return names.flatMap((name) => {
+    const record = readRecordFile(path.join(folder, name), uid);
+    return record !== undefined && fileNameFor(record.directory) === name ? [record] : [];
+  });
+}
+
+function isAlive({ pid, startTime }: RunRecord, uid: number): boolean {
+  return startTimeOf(pid) === startTime && ownerOf(pid) === uid;
+}
+
+function makeRunFolder(folder: string, uid: number): void {
+  fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
+  if (!belongsTo(folder, uid)) throw new Error(`${folder} can be written by others`);
+}
+
+/** Notes that this process supervises the mount at `directory` (absolute, without links), and who serves it since when. */
+export function noteSupervisor(directory: string, mountedMs: number, worker = process.pid): void {
   const startTime = startTimeOf(process.pid) ?? "";
-  const record: RunRecord = { directory, pid: process.pid, startTime, worker };
+  const record: RunRecord = { directory, pid: process.pid, startTime, worker, mountedMs };
   const uid = process.getuid?.() ?? 0;
   for (const folder of runFolders(uid)) {
-    fs.mkdirSync(folder, { recursive: true, mode: 0o755 });
-    if (!belongsTo(folder, uid)) throw new Error(`${folder} can be written by others`);
+    makeRunFolder(folder, uid);
     const file = path.join(folder, fileNameFor(directory));
     const temporary = `${file}.${process.pid}`;
     fs.writeFileSync(temporary, `${JSON.stringify(record)}\n`);
@@ -88,7 +138,7 @@ function livingRecord(directory: string): RunRecord | undefined {
     for (const folder of runFolders(uid)) {
       const record = readRecord(folder, directory, uid);
       if (record === undefined || record.directory !== directory) continue;
-      if (startTimeOf(record.pid) === record.startTime && ownerOf(record.pid) === uid) return record;
+      if (isAlive(record, uid)) return record;
     }
   }
   return undefined;
@@ -100,8 +150,12 @@ function ownerOf(pid: number): number | undefined {
 
 function readRecord(folder: string, directory: string, uid: number): RunRecord | undefined {
   if (!belongsTo(folder, uid)) return undefined;
+  return readRecordFile(path.join(folder, fileNameFor(directory)), uid);
+}
+
+function readRecordFile(file: string, uid: number): RunRecord | undefined {
   try {
-    const record: unknown = JSON.parse(readOwnFile(path.join(folder, fileNameFor(directory)), uid));
+    const record: unknown = JSON.parse(readOwnFile(file, uid));
     return isRunRecord(record) ? record : undefined;
   } catch {
     return undefined;

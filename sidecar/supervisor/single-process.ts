@@ -181,7 +181,7 @@ class SingleProcess<FileSystem> {
 
   #note(directory: string): void {
     try {
-      noteSupervisor(directory);
+      noteSupervisor(directory, Date.now());
     } catch (error) {
       this.#log.warn({ err: error }, "it could not be noted which process serves the folder");
     }

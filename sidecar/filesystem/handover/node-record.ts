@@ -2,7 +2,7 @@
 
 import { deserialize, serialize } from "node:v8";
 import type { Generation, ObjectInfo } from "../../bucket/bucket.ts";
-import type { CopyRecord } from "../../copies/copy-record.ts";
+import { recordOfCopy, type CopyRecord } from "../../copies/copy-record.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "../filesystem.ts";
 import { ROOT_INODE } from "../filesystem.ts";
 import type { Journal } from "../../handover/journal.ts";
@@ -123,7 +123,7 @@ function fileRecord(node: FileNode): FileRecord {
     following,
     conflict,
     postponed,
-    copy: copy === undefined || copy.retired ? undefined : copy.record(),
+    copy: copy === undefined || copy.retired ? undefined : recordOfCopy(copy),
     unsureAppend: unsureAppend === undefined ? undefined : withoutCopy(unsureAppend),
     unsure: [...node.unsure],
     failure: saveError === undefined ? undefined : messageOf(saveError),

@@ -52,6 +52,7 @@ async function permissionsFor({ method, url }: Seen, exists: Exists): Promise<st
     const replaces = searchParams.get("ifGenerationMatch") !== "0";
     return replaces ? ["storage.objects.create", "storage.objects.delete"] : ["storage.objects.create"];
   }
+  if (collection === "") return ["storage.buckets.get"];
   if (collection === "storageLayout") return ["storage.objects.list"];
   if (collection === "operations") return []; // whoever began it may ask
   if (collection === "folders") return folderPermissions(method, name, action, exists);

@@ -4,7 +4,7 @@ import test from "ava";
 import { readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { BUCKET, type BucketServer } from "../helpers/bucket-server.ts";
-import { onEachChannel, servedSession, shell, type Mount } from "../helpers/mounted.ts";
+import { onEachChannel, servedSession, session, shell, type Mount } from "../helpers/mounted.ts";
 
 const eachChannel = onEachChannel(test.serial);
 
@@ -288,3 +288,21 @@ test.serial("device: what is served for reading is new at once, too", async (t) 
   await until(async () => ((await read()) === "new" ? true : undefined));
   t.is(await textOf(mount, "f"), "new");
 });
+
+test.serial(
+  "device: on a hierarchical bucket changed objects show at once, and folders with them",
+  async (t) => {
+    const { server, mount } = await session(t, AUTO, { hierarchical: true });
+    for (const name of ["d/f", "d/g"]) await server.put(name, "old");
+    await server.age(HOUR_MS);
+    await listening(mount);
+    t.is(await shell(mount, "ls . d; cat d/f"), ".:\nd\n\nd:\nf\ng\nold");
+    await server.put("d/f", "new");
+    await shows(mount, "d/f", "new");
+    await server.put("e/h", "h");
+    await until(async () => ((await readdir(mount.path())).includes("e") ? true : undefined));
+    for (const name of ["d/f", "d/g"]) await server.remove(name);
+    await until(async () => ((await readdir(mount.path("d"))).length === 0 ? true : undefined));
+    t.deepEqual((await readdir(mount.path())).sort(), ["d", "e"], "a folder stays when nothing is in it");
+  },
+);

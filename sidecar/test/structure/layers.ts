@@ -3,8 +3,11 @@
 /** A layer and what it may import, by folder, or by single file where a folder is too much. */
 export const layers: Readonly<Record<string, readonly string[]>> = {
   "main.ts": ["cli"],
-  cli: ["app.ts", "supervisor", "local-gcs", "config"],
-  "app.ts": ["supervisor", "fuse", "filesystem", "handover", "copies", "bucket", "config"],
+  cli: ["app.ts", "worker.ts", "supervisor", "control", "local-gcs", "config"],
+  "worker.ts": ["app.ts", "supervisor", "fuse", "handover", "copies", "config"],
+  "app.ts": ["supervisor", "fuse", "control", "filesystem", "handover", "copies", "bucket", "config"],
+  // Beside fuse: another edge, to the person who looks after a mount.
+  control: ["filesystem", "copies", "bucket", "config/mount-options.ts"],
   supervisor: ["config"],
   fuse: [
     "filesystem/filesystem.ts",

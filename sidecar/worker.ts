@@ -1,0 +1,122 @@
+// The process that serves: assembled when its supervisor says so, at the start of a mount or under one that lives.
+
+import { assemble, type Assembled } from "./app.ts";
+import type { MountOptions } from "./config/mount-options.ts";
+import { prepareDatabaseThread } from "./copies/database.ts";
+import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
+import { HANDOVER_VERSION } from "./handover/database.ts";
+import { DEVICE_DESCRIPTOR, HEARTBEAT_MS, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
+import { detachServed } from "./supervisor/mount-stack.ts";
+import { connectToSupervisor, type StartMessage, type SupervisorLink } from "./supervisor/worker-link.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
+
+/** Serves a mount made by a supervisor, whose child this process is; ends when the supervisor says so. */
+export function runWorker(): Promise<void> {
+  return new Worker().ended;
+}
+
+class Worker {
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #link: SupervisorLink;
+  #options: MountOptions | undefined;
+  #log: Log = createLog("info");
+  #assembled: Assembled | undefined;
+  /** The app's mount and, if asked for, the serve mount. */
+  #channels: DeviceChannel[] = [];
+
+  constructor() {
+    process.title = "sidemount standby";
+    prepareDatabaseThread();
+    const handle = (name: string, work: () => Promise<void>): void => {
+      work().catch((error: unknown) => this.#fail(name, error));
+    };
+    this.#link = connectToSupervisor(
+      {
+        onStart: (start) => handle("start", () => this.#start(start)),
+        onMounted: () => handle("serve", () => this.#serve()),
+        onStop: (hurry) => handle("stop", () => this.#stop(hurry ? 0 : (this.#options?.drainTimeoutMs ?? 0))),
+        onUnmounted: () => handle("end", () => this.#end()),
+        onOrphaned: () => handle("end alone", () => this.#endAlone()),
+      },
+      HANDOVER_VERSION,
+    );
+  }
+
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  async #start({ options, handover, again }: StartMessage): Promise<void> {
+    process.title = "sidemount worker";
+    this.#options = options;
+    this.#log = createLog(options.logLevel, options.logDescriptor ?? 1);
+    this.#assembled = await assemble(options, this.#log, { path: handover, again });
+    if (again) return this.#serve();
+    this.#link.ready();
+  }
+
+  async #serve(): Promise<void> {
+    const { passthrough, stateDirectory, serveDirectory } = this.#options as MountOptions;
+    const { fileSystem, handover } = this.#assembled as Assembled;
+    if (serveDirectory !== undefined) {
+      const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
+      const log = this.#log.child({ mount: "serve" });
+      const kept = { journal: handover.journal, face: "serve" } as const;
+      const serving = serveDevice({ ...readers, passthrough: "off", handover: kept, log });
+      this.#channels.push(serving);
+      void serving.done.then(() => fileSystem.endServing()); // also when somebody else unmounts it
+    }
+    const channel = serveDevice({
+      descriptor: DEVICE_DESCRIPTOR,
+      fileSystem,
+      passthrough,
+      backingFolder: stateDirectory,
+      handover,
+      log: this.#log,
+    });
+    this.#channels.unshift(channel);
+    await Promise.all(this.#channels.map(({ started }) => started));
+    const serving = await channel.started;
+    (this.#assembled as Assembled).mounted = { channel: "device", passthrough: serving.passthrough };
+    this.#link.serving(serving);
+    setInterval(() => this.#link.alive(channel.answered()), HEARTBEAT_MS).unref();
+  }
+
+  /** Refuses new writers, lets the others finish, sends what is owed. */
+  async #stop(timeoutMs: number): Promise<void> {
+    const owed = (await this.#assembled?.fileSystem.drain(timeoutMs)) ?? 0;
+    await Promise.all(this.#channels.map((channel) => channel.stopNotifications()));
+    this.#link.drained(owed);
+  }
+
+  async #end(): Promise<void> {
+    await this.#assembled?.close();
+    this.#ended.resolve();
+  }
+
+  /** The supervisor is gone and cannot unmount any more. The read-only folder below stays (RULES 31). */
+  async #endAlone(): Promise<void> {
+    if (this.#assembled !== undefined) {
+      this.#log.error("the supervisor is gone; finishing uploads and unmounting");
+      await this.#stop(this.#options?.drainTimeoutMs ?? 0);
+      const { serveDirectory, directory } = this.#options as MountOptions;
+      for (const each of [serveDirectory, directory]) {
+        if (each === undefined) continue;
+        await detachServed(each).catch((error: unknown) =>
+          this.#log.error({ directory: each, err: error }, "not unmounted"),
+        );
+      }
+    }
+    await this.#end();
+  }
+
+  #fail(name: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.debug({ work: name, err: error }, "the worker cannot go on");
+    this.#link.failed(message, 1);
+    this.#end().catch((reason: unknown) => {
+      this.#log.error({ err: reason }, "the worker could not close everything");
+      this.#ended.resolve();
+    });
+  }
+}
