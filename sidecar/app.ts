@@ -55,11 +55,19 @@ interface Mounted {
   readonly passthrough: boolean | undefined;
 }
 
+/** Where an earlier worker has left what it knew, or this one leaves it. */
+export interface HandoverFrom {
+  readonly path?: string;
+  readonly again: boolean;
+  /** No later worker can take over from this one. */
+  readonly onIrreplaceable?: () => void;
+}
+
 /** Checks bucket and state folder, then builds the filesystem over them. Rejects with the reason if either will not do. */
 export async function assemble(
   options: MountOptions,
   log: Log,
-  { path, again }: { path?: string; again: boolean } = { again: false },
+  { path, again, onIrreplaceable }: HandoverFrom = { again: false },
 ): Promise<Assembled> {
   const credentials = credentialsFor(options.endpoint);
   const bucket = openBucket({
@@ -72,12 +80,16 @@ export async function assemble(
     log,
   });
   // An earlier worker of this mount has asked, and programs wait.
-  const earlier = again ? new Handover(path, encodeNode) : undefined;
+  const earlier = again ? new Handover(path, encodeNode, { again }) : undefined;
   const checked = earlier === undefined ? await bucket.check() : undefined;
   const { endpoint, bucket: bucketName, prefix } = options;
   const identity = { endpoint, bucket: bucketName, prefix, bucketCreatedMs: checked?.createdMs };
   const state = await StateFolder.open(options.stateDirectory, identity);
   const handover = earlier ?? new Handover(path, encodeNode);
+  handover.journal.onLost = (error) => {
+    log.error({ err: error }, "handover.db cannot be written: if this process dies, the mount ends with it");
+    onIrreplaceable?.();
+  };
   const mountId = handover.agreed("mount-id", randomUUID);
   const hierarchical = handover.agreed("hierarchical", () => checked?.hierarchicalNamespace === true);
   const background = new Background((name, error) =>

@@ -1,5 +1,7 @@
 // The process that serves: assembled when its supervisor says so, at the start of a mount or under one that lives.
 
+import { rmSync } from "node:fs";
+import path from "node:path";
 import { assemble, type Assembled } from "./app.ts";
 import type { MountOptions } from "./config/mount-options.ts";
 import { prepareDatabaseThread } from "./copies/database.ts";
@@ -19,6 +21,8 @@ class Worker {
   readonly #ended = Promise.withResolvers<void>();
   readonly #link: SupervisorLink;
   #options: MountOptions | undefined;
+  /** Path of handover.db. */
+  #handover: string | undefined;
   #log: Log = createLog("info");
   #assembled: Assembled | undefined;
   /** The app's mount and, if asked for, the serve mount. */
@@ -49,8 +53,13 @@ class Worker {
   async #start({ options, handover, again }: StartMessage): Promise<void> {
     process.title = "sidemount worker";
     this.#options = options;
+    this.#handover = handover;
     this.#log = createLog(options.logLevel, options.logDescriptor ?? 1);
-    this.#assembled = await assemble(options, this.#log, { path: handover, again });
+    this.#assembled = await assemble(options, this.#log, {
+      path: handover,
+      again,
+      onIrreplaceable: () => this.#link.irreplaceable(),
+    });
     if (again) return this.#serve();
     this.#link.ready();
   }
@@ -108,6 +117,7 @@ class Worker {
       }
     }
     await this.#end();
+    if (this.#handover !== undefined) rmSync(path.dirname(this.#handover), { recursive: true, force: true });
   }
 
   #fail(name: string, error: unknown): void {

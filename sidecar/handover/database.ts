@@ -3,6 +3,7 @@
 // It outlives a killed process, not a lost machine: nothing is synced. Statements run on the thread that answers the
 // kernel, since they only reach the page cache (about 10 µs each), and before the answer that makes them matter.
 
+import fs from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 export type HandoverValue = string | number | bigint | Uint8Array | null;
@@ -52,11 +53,13 @@ export class HandoverMismatch extends Error {
 }
 
 export class HandoverDatabase {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync["prepare"]>>();
 
   /** Opens or makes it. Throws HandoverMismatch. Its folder must exist. */
   constructor(path: string) {
+    this.#path = path;
     this.#database = new DatabaseSync(path);
     // Of one process at a time: without shared memory, and the lock goes with the process.
     this.#database.exec(
@@ -96,6 +99,12 @@ export class HandoverDatabase {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /** It does not say what is any more: no later worker shall believe it. */
+  abandon(): void {
+    for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(this.#path + suffix, { force: true });
+    this.close();
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 // handover.db with what is kept in it, opened once for the life of a worker.
 
-import { HandoverDatabase } from "./database.ts";
+import { HandoverDatabase, HandoverMismatch } from "./database.ts";
 import { Journal, type Encode } from "./journal.ts";
 import { RequestLedger } from "./requests.ts";
 
@@ -8,10 +8,15 @@ export class Handover<Node extends { readonly id: number }> {
   readonly database: HandoverDatabase | undefined;
   readonly journal: Journal<Node>;
 
-  /** Without a path there is no successor, and nothing is kept. Throws HandoverMismatch. */
-  constructor(path: string | undefined, encode: Encode<Node>) {
+  /**
+   * Without a path there is no successor, and nothing is kept. `again`: an earlier worker has filled it. Throws
+   * HandoverMismatch.
+   */
+  constructor(path: string | undefined, encode: Encode<Node>, { again = false } = {}) {
     this.database = path === undefined ? undefined : new HandoverDatabase(path);
     this.journal = new Journal(this.database, encode);
+    if (again && this.journal.setting("mount-id") === undefined)
+      throw new HandoverMismatch("the worker before this one had given up handover.db");
   }
 
   /** What the first worker of the mount found, for all of them. */
@@ -25,13 +30,12 @@ export class Handover<Node extends { readonly id: number }> {
 
   /** For the channel of the app's mount. */
   ofApp(): { journal: Journal<Node>; face: "app"; ledger?: RequestLedger } {
-    const ledger =
-      this.database === undefined ? {} : { ledger: new RequestLedger(this.journal, this.database) };
+    const ledger = this.database === undefined ? {} : { ledger: new RequestLedger(this.journal) };
     return { journal: this.journal, face: "app", ...ledger };
   }
 
   close(): void {
     this.journal.commit();
-    this.database?.close();
+    if (this.journal.kept) this.database?.close();
   }
 }

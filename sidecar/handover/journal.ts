@@ -18,17 +18,19 @@ export type Face = "app" | "serve";
 export type Series = "inode" | "served-inode" | "handle" | "operation" | "app-directory" | "serve-directory";
 
 /** What those need of the journal who know nothing of nodes. */
-export type JournalStatements = Pick<Journal, "later" | "commit" | "setting" | "set">;
+export type JournalStatements = Pick<Journal, "later" | "commit" | "attempt" | "setting" | "set">;
 
 /** Encodes what is to be kept of something the kernel knows by number; undefined if nothing is. */
 export type Encode<Node> = (node: Node) => Uint8Array | undefined;
 
 export class Journal<Node extends { readonly id: number } = { readonly id: number }> {
-  readonly #database: HandoverDatabase | undefined;
+  #database: HandoverDatabase | undefined;
+  /** Called once when nothing can be kept any more; the mount goes on, and ends with this worker. */
+  onLost: ((error: unknown) => void) | undefined;
   readonly #encode: Encode<Node>;
   readonly #nodes = new Set<Node>();
   readonly #served = new Map<number, () => Uint8Array | undefined>();
-  #statements: (() => void)[] = [];
+  #statements: ((database: HandoverDatabase) => void)[] = [];
   readonly #reserved = new Map<Series, number>();
 
   /** Without a database nothing is kept: there will be no successor. */
@@ -53,8 +55,7 @@ export class Journal<Node extends { readonly id: number } = { readonly id: numbe
 
   /** A statement for the next commit. */
   later(statement: (database: HandoverDatabase) => void): void {
-    const database = this.#database;
-    if (database !== undefined) this.#statements.push(() => statement(database));
+    if (this.#database !== undefined) this.#statements.push(statement);
   }
 
   /** An open folder, or that it is open no more. */
@@ -72,14 +73,29 @@ export class Journal<Node extends { readonly id: number } = { readonly id: numbe
     });
   }
 
-  /** Writes all that was noted. Throws if it cannot: then nothing may be answered as done. */
-  commit(): void {
+  /** Runs `work` on the database; undefined if there is none, or not any more. */
+  attempt<T>(work: (database: HandoverDatabase) => T): T | undefined {
     const database = this.#database;
+    if (database === undefined) return undefined;
+    try {
+      return work(database);
+    } catch (error) {
+      this.#database = undefined;
+      database.abandon();
+      this.onLost?.(error);
+      return undefined;
+    }
+  }
+
+  /** Writes all that was noted, before anything of it is answered. */
+  commit(): void {
     const count = this.#nodes.size + this.#served.size + this.#statements.length;
-    if (database === undefined || count === 0) return;
+    if (count === 0) return;
     failPoint("before-handover-commit");
-    if (count === 1) this.#writeAll(database);
-    else database.transaction(() => this.#writeAll(database));
+    this.attempt((database) => {
+      if (count === 1) this.#writeAll(database);
+      else database.transaction(() => this.#writeAll(database));
+    });
     failPoint("after-handover-commit");
     this.#nodes.clear();
     this.#served.clear();
@@ -99,17 +115,19 @@ export class Journal<Node extends { readonly id: number } = { readonly id: numbe
   }
 
   setting(key: string): unknown {
-    const value = this.#database?.row("SELECT value FROM settings WHERE key = ?", key)?.["value"];
+    const row = this.attempt((database) => database.row("SELECT value FROM settings WHERE key = ?", key));
+    const value = row?.["value"];
     return value instanceof Uint8Array ? deserialize(value) : undefined;
   }
 
   /** Kept at once. */
   set(key: string, value: unknown): void {
-    this.#database?.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, serialize(value));
+    const sql = "INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)";
+    this.attempt((database) => database.run(sql, key, serialize(value)));
   }
 
   #writeAll(database: HandoverDatabase): void {
-    for (const statement of this.#statements) statement();
+    for (const statement of this.#statements) statement(database);
     for (const node of this.#nodes) writeRecord(database, "nodes", node.id, this.#encode(node));
     for (const [inode, encode] of this.#served) writeRecord(database, "served", inode, encode());
   }

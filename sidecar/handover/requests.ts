@@ -2,7 +2,6 @@
 // repeated (RULES 18).
 
 import { deserialize, serialize } from "node:v8";
-import type { HandoverDatabase } from "./database.ts";
 import type { JournalStatements } from "./journal.ts";
 
 /** A request whose worker died this often while it ran is not run again (RULES 21). */
@@ -19,34 +18,30 @@ export type Earlier =
 
 export class RequestLedger {
   readonly #journal: JournalStatements;
-  readonly #database: HandoverDatabase;
 
-  constructor(journal: JournalStatements, database: HandoverDatabase) {
+  constructor(journal: JournalStatements) {
     this.#journal = journal;
-    this.#database = database;
   }
 
   /** What an earlier worker knew of it. Counts one death. */
   lookUp(id: bigint): Earlier {
-    const row = this.#database.row("SELECT begun, answer, deaths FROM requests WHERE id = ?", id);
+    const sql = "SELECT begun, answer, deaths FROM requests WHERE id = ?";
+    const row = this.#journal.attempt((database) => database.row(sql, id));
     if (row?.["answer"] instanceof Uint8Array)
       return { kind: "answered", answer: Buffer.from(row["answer"]) };
     if (Number(row?.["deaths"] ?? 0) + 1 > DEATHS_MAX) return { kind: "deadly" };
-    this.#database.run(
-      "INSERT INTO requests (id, deaths) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET deaths = deaths + 1",
-      id,
-    );
+    const noting =
+      "INSERT INTO requests (id, deaths) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET deaths = deaths + 1";
+    this.#journal.attempt((database) => database.run(noting, id));
     const begun = row?.["begun"];
     return begun instanceof Uint8Array ? { kind: "begun", details: deserialize(begun) } : { kind: "unknown" };
   }
 
   /** Its work is about to begin, or has come to a point that must be known when it is run again. */
   begin(id: bigint, details: unknown = {}): void {
-    this.#database.run(
-      "INSERT INTO requests (id, begun) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET begun = excluded.begun",
-      id,
-      serialize(details),
-    );
+    const sql =
+      "INSERT INTO requests (id, begun) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET begun = excluded.begun";
+    this.#journal.attempt((database) => database.run(sql, id, serialize(details)));
   }
 
   /** Its answer, for the commit that holds what the answer tells of. */

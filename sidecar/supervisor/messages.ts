@@ -51,6 +51,8 @@ export type FromWorker =
       readonly remedy?: string;
     }
   | ({ readonly type: "serving" } & ServingReport)
+  /** Nothing can be left to a later worker any more. */
+  | { readonly type: "irreplaceable" }
   /** Requests answered so far. */
   | { readonly type: "alive"; readonly answered: number }
   | { readonly type: "drained"; readonly owed: number };

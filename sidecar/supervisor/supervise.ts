@@ -82,8 +82,10 @@ class Supervision {
   /** Replaces the worker by the code that is on disk now. Programs notice a pause at most. */
   async upgrade(): Promise<void> {
     if (this.#stopping || this.#workers === undefined) return;
-    if (!this.#replaceable)
-      return this.#log.error("the worker of this mount cannot be replaced: the kernel is too old");
+    if (!this.#isReplaceable(this.#workers))
+      return this.#log.error(
+        "the worker of this mount cannot be replaced: the kernel is too old, or handover.db could not be written",
+      );
     await this.#workers.replace();
   }
 
@@ -107,13 +109,17 @@ class Supervision {
     return failure ?? code;
   }
 
+  #isReplaceable({ current }: Succession): boolean {
+    return this.#replaceable && !current.irreplaceable;
+  }
+
   /** Resolves when it is to end, or there is nobody to serve it. */
   async #keepServed(): Promise<void> {
     const workers = this.#workers;
     while (workers !== undefined && !this.#stopping) {
       await Promise.race([this.#stopped.promise, workers.current.ended]);
       if (this.#stopping) return;
-      if (this.#replaceable && (await workers.next(() => !this.#stopping))) continue;
+      if (this.#isReplaceable(workers) && (await workers.next(() => !this.#stopping))) continue;
       if (this.#stopping) return;
       this.#lost = true;
       return this.#logUnexpectedEnd(workers.current);

@@ -23,6 +23,8 @@ export interface SupervisorLink {
   serving(report: ServingReport): void;
   /** `answered`: requests so far. */
   alive(answered: number): void;
+  /** What a later worker would need cannot be kept any more. */
+  irreplaceable(): void;
   drained(owed: number): void;
 }
 
@@ -48,6 +50,7 @@ export function connectToSupervisor(handlers: WorkerHandlers, handoverVersion: n
       say({ type: "failed", message, exitCode, ...(remedy !== undefined && { remedy }) }),
     serving: (report) => say({ type: "serving", ...report }),
     alive: (answered) => say({ type: "alive", answered }),
+    irreplaceable: () => say({ type: "irreplaceable" }),
     drained: (owed) => say({ type: "drained", owed }),
   };
 }

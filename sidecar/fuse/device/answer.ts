@@ -1,7 +1,6 @@
 // Answers on their way to the kernel.
 
 import fs from "node:fs";
-import { constants } from "node:os";
 
 import { failPoint } from "../../lib/fail-point.ts";
 import type { Log } from "../../telemetry/log.ts";
@@ -36,14 +35,7 @@ export class Answers {
 
   /** Whether the answer arrived. If it did not, it has been undone. */
   send(unique: bigint, answer: Answer): boolean {
-    try {
-      this.#keep();
-    } catch (error) {
-      this.#log.error({ err: error }, "what a later worker must know could not be kept; the call is refused");
-      this.sendError(unique, constants.errno.EIO);
-      answer.undo?.();
-      return false;
-    }
+    this.#keep();
     failPoint("before-answer");
     finishAnswer(answer.body, unique, 0, answer.data?.length ?? 0);
     const delivered = this.#write(

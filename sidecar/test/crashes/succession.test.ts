@@ -127,7 +127,7 @@ test("what handover.db holds goes away with the mount", async (t) => {
 async function databaseOf(mount: Mount): Promise<string> {
   const { stdout } = await run("bash", [
     "-c",
-    `readlink /proc/${await mount.worker()}/fd/* | grep handover- | head -1`,
+    `readlink /proc/${await mount.worker()}/fd/* | grep handover.db | head -1`,
   ]);
   return stdout.trim().replace(/-wal$/, "");
 }

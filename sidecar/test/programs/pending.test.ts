@@ -263,7 +263,7 @@ eachChannel(
     t.is((await server.stat("f"))?.metadata?.["goog-reserved-posix-mode"], "600");
     const file = await open(mount.path("slow"), "w");
     await file.write("x");
-    await server.latency(6000);
+    await server.latency(15_000);
     const closing = file.close();
     const late = await sidemount("pending", mount.directory, "--wait", "--timeout", "1s");
     await server.latency(0);
