@@ -264,38 +264,36 @@ async function waitForBucket(
   const { timeout, json = false } = flags;
   const limitMs =
     timeout === undefined ? Infinity : withOrigin("--timeout", timeout, () => parseDuration(timeout));
-  const beganMs = performance.now();
+  const endMs = performance.now() + limitMs;
   let notedMs = -Infinity;
-  let client = await clientFor(directory, flags, doors);
-  try {
-    for (;;) {
-      let owed: OwedAnswer | undefined;
-      try {
-        owed = (await client.ask("owed")) as OwedAnswer;
-      } catch (error) {
-        if (!(error instanceof NoAnswer)) throw error;
-        await client.close(); // another worker may take its place
-        client = await clientFor(directory, flags, doors);
-        continue;
-      }
-      const { uploads, patches, removals, renames, exchanges } = owed;
-      const nowMs = performance.now();
-      const done = uploads + patches + removals + renames + exchanges === 0;
-      if (done || nowMs - beganMs >= limitMs) {
-        if (json) write(JSON.stringify({ done, owed }));
-        else
-          write(
-            done ? "Nothing is owed to the bucket." : `Still owed to the bucket: ${owedWords({ owed })}.`,
-          );
-        return done ? exitCodes.done : exitCodes.owed;
-      }
-      if (nowMs - notedMs >= NOTE_EVERY_MS) {
-        note(`Waiting for ${owedWords({ owed })}.`);
-        notedMs = nowMs;
-      }
-      await delay(LOOK_EVERY_MS);
+  for (;;) {
+    const owed = await owedNow(directory, flags, doors);
+    const done = owed !== undefined && Object.values(owed).every((count) => count === 0);
+    const words = owed === undefined ? "the mount to answer" : owedWords({ owed });
+    if (done || performance.now() >= endMs) {
+      if (json) write(JSON.stringify({ done, owed: owed ?? null }));
+      else write(done ? "Nothing is owed to the bucket." : `Still waiting for ${words}.`);
+      return done ? exitCodes.done : exitCodes.owed;
     }
-  } finally {
-    await client.close();
+    if (performance.now() - notedMs >= NOTE_EVERY_MS) {
+      note(`Waiting for ${words}.`);
+      notedMs = performance.now();
+    }
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+/** Undefined if nobody answers just now: another worker may be taking the place of one that ended. */
+async function owedNow(
+  directory: string | undefined,
+  flags: PendingFlags,
+  doors: MountDoors,
+): Promise<OwedAnswer | undefined> {
+  try {
+    const client = await clientFor(directory, flags, doors);
+    return await asking(client, async (each) => (await each.ask("owed")) as OwedAnswer);
+  } catch (error) {
+    if (error instanceof NoAnswer) return undefined;
+    throw error;
   }
 }

@@ -17,6 +17,9 @@ export async function saveAs(
   name: string,
   modifiedMs: number,
 ): Promise<string> {
+  // Root may be asking a process of somebody else.
+  if (!(await fs.lstat(source)).isFile())
+    throw new UsageError(`${source} is not a file.`, "Look at the state folder.");
   await fs.mkdir(folder, { recursive: true });
   const top = await fs.realpath(folder);
   const { folders, last } = safePath(name);

@@ -99,7 +99,7 @@ export class KeptAnswers {
       throw new ControlError("somebody else is working on this entry", "Try again later.");
     this.#busy.add(id);
     try {
-      const entry = (await this.#options.kept.list()).find((each) => each.id === id);
+      const entry = await this.#options.kept.get(id);
       if (entry === undefined) throw new ControlError("there is no such entry any more");
       return await work(entry);
     } catch (error) {

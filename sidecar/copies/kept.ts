@@ -55,10 +55,18 @@ export class KeptCopies {
   }
 
   /** All of them, oldest first. A row whose file is gone is left out, one that cannot be read too: both are logged. */
-  async list(): Promise<KeptCopy[]> {
-    const rows = await this.#state.database.read(
-      `SELECT * FROM copies WHERE ${OF_A_PERSON} ORDER BY coalesce(kept_ms, used_ms), id`,
-    );
+  list(): Promise<KeptCopy[]> {
+    return this.#read(`SELECT * FROM copies WHERE ${OF_A_PERSON} ORDER BY coalesce(kept_ms, used_ms), id`);
+  }
+
+  /** The one of this id, likewise. */
+  async get(id: string): Promise<KeptCopy | undefined> {
+    const [entry] = await this.#read(`SELECT * FROM copies WHERE ${OF_A_PERSON} AND id = ?`, id);
+    return entry;
+  }
+
+  async #read(sql: string, ...values: string[]): Promise<KeptCopy[]> {
+    const rows = await this.#state.database.read(sql, ...values);
     const kept: KeptCopy[] = [];
     for (const row of rows) {
       try {

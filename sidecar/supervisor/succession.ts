@@ -19,7 +19,7 @@ const PROVEN_MS = 5000;
 const DEATHS_MAX = 3;
 const PAUSE_MS = 200;
 /** The next standby is started when the one that took over has had time to catch up. */
-const STANDBY_AFTER_MS = 1000;
+const STANDBY_AFTER_MS = 300;
 
 export interface SuccessionOptions {
   /** Starts a process, of the code that is on disk, that waits for `start`. */

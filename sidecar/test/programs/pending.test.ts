@@ -261,15 +261,15 @@ eachChannel(
     const waited = await sidemount("pending", mount.directory, "--wait");
     t.is(waited.code, 0, waited.stderr);
     t.is((await server.stat("f"))?.metadata?.["goog-reserved-posix-mode"], "600");
-    const file = await open(mount.path("slow"), "w");
-    await file.write("x");
-    await server.latency(15_000);
-    const closing = file.close();
+    await server.faults({ method: "storage.objects.insert", action: "return-503" });
+    // Another process: of this one, those that it starts could inherit the file, and then close it before they run.
+    const writing = python(mount, 'open("slow", "w").write("x")');
+    while (!(await server.requests()).some(({ object }) => object === "slow")) await delay(50);
     const late = await sidemount("pending", mount.directory, "--wait", "--timeout", "1s");
-    await server.latency(0);
+    await server.clearFaults();
     t.is(late.code, 75);
-    t.regex(late.stdout, /Still owed to the bucket: 1 upload/);
-    await closing;
+    t.regex(late.stdout, /Still waiting for 1 upload/);
+    await writing;
     t.is((await sidemount("pending", mount.directory, "--wait")).code, 0);
   },
 );

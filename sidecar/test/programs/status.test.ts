@@ -106,6 +106,9 @@ eachChannel(
     try {
       const { code, stdout } = await sidemount("status", mount.directory);
       t.is(code, 1);
+      const waited = await sidemount("pending", mount.directory, "--wait", "--timeout", "1s");
+      t.is(waited.code, 75, "and waited for no longer than one wants to");
+      t.regex(waited.stdout, /Still waiting for the mount to answer/);
       t.regex(stdout, /does not answer: The process that serves the mount does not answer within 5 s/);
     } finally {
       process.kill(worker, "SIGCONT");
