@@ -61,13 +61,15 @@ export interface HandoverFrom {
   readonly again: boolean;
   /** No later worker can take over from this one. */
   readonly onIrreplaceable?: () => void;
+  /** Asks for another worker, of the code that is on disk. */
+  readonly askForUpgrade?: () => void;
 }
 
 /** Checks bucket and state folder, then builds the filesystem over them. Rejects with the reason if either will not do. */
 export async function assemble(
   options: MountOptions,
   log: Log,
-  { path, again, onIrreplaceable }: HandoverFrom = { again: false },
+  { path, again, onIrreplaceable, askForUpgrade }: HandoverFrom = { again: false },
 ): Promise<Assembled> {
   const credentials = credentialsFor(options.endpoint);
   const bucket = openBucket({
@@ -142,7 +144,7 @@ export async function assemble(
   };
   const { upkeep } = fileSystem;
   const control = await listenForQuestions(
-    { options, bucket, store, upkeep, mounted: () => assembled.mounted },
+    { options, bucket, store, upkeep, mounted: () => assembled.mounted, upgrade: askForUpgrade },
     log,
   );
   return assembled;

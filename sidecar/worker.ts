@@ -59,6 +59,7 @@ class Worker {
       path: handover,
       again,
       onIrreplaceable: () => this.#link.irreplaceable(),
+      askForUpgrade: () => this.#link.askForUpgrade(),
     });
     if (again) return this.#serve();
     this.#link.ready();

@@ -33,6 +33,9 @@ export interface Doors extends MountDoors {
   upgradeMount(directory: string): Promise<{ before: number; now: number }>;
 }
 
+/** A worker that is just taking over listens again within this time. */
+const ASK_PATIENCE_MS = 5000;
+
 export const doors: Doors = {
   async runMount(options, log, hooks) {
     const app = await import("../app.ts");
@@ -68,6 +71,14 @@ export const doors: Doors = {
   },
   async upgradeMount(directory) {
     const supervisor = await import("../supervisor/upgrade.ts");
-    return supervisor.upgradeMount(directory);
+    const control = await import("../control/client.ts");
+    return supervisor.upgradeMount(directory, async (sockets) => {
+      const client = await control.connectControl(sockets, ASK_PATIENCE_MS);
+      try {
+        await client.ask("upgrade");
+      } finally {
+        await client.close();
+      }
+    });
   },
 };

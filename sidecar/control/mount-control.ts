@@ -20,6 +20,8 @@ export interface Controlled {
     readonly channel: "device" | "native";
     readonly passthrough: boolean | undefined;
   };
+  /** Has another process of the code now on disk take the place of this one; undefined where none can. */
+  readonly upgrade: (() => void) | undefined;
 }
 
 /** Listens for questions about this mount. */
@@ -39,10 +41,21 @@ function answersOf(controlled: Controlled): Answering {
   return async (ask, parameters, session) => {
     if (ask === "status") return statusOf(controlled, startedMs);
     if (ask === "owed") return owedBy(upkeep);
+    if (ask === "upgrade") return upgrade(controlled);
     const answer = await keptAnswers.answer(ask, parameters, session);
     if (answer !== undefined || ask === "discard") return answer;
     throw new ControlError(`a mount cannot be asked for "${ask}"`, "Use the same version for the command.");
   };
+}
+
+function upgrade({ upgrade: begin }: Controlled): object {
+  if (begin === undefined)
+    throw new ControlError(
+      "this mount is served by one process (--channel native), which cannot be replaced",
+      "Stop it and start it again.",
+    );
+  begin();
+  return {};
 }
 
 async function owedBy(upkeep: Upkeep): Promise<OwedAnswer> {

@@ -73,3 +73,6 @@ export interface PreparedAnswer {
   readonly path: string;
   readonly modifiedMs: number;
 }
+
+/** "upgrade": begun; that it is done shows in who serves the mount. */
+export type UpgradeAnswer = Record<string, never>;

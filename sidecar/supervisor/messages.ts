@@ -53,6 +53,8 @@ export type FromWorker =
   | ({ readonly type: "serving" } & ServingReport)
   /** Nothing can be left to a later worker any more. */
   | { readonly type: "irreplaceable" }
+  /** Somebody has asked for a worker of the code that is on disk. */
+  | { readonly type: "upgrade" }
   /** Requests answered so far. */
   | { readonly type: "alive"; readonly answered: number }
   | { readonly type: "drained"; readonly owed: number };

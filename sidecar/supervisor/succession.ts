@@ -11,6 +11,8 @@ import { describeEnd, type WorkerProcess } from "./worker-process.ts";
 
 /** A worker that was not heard of for this long is stuck. */
 const SILENCE_MAX_MS = 10_000;
+/** We look every quarter of a second; if the last look was so long ago it was us who did not run. */
+const SUSPENDED_MS = 2000;
 /** From its start to `serving`. Nothing but local state is read meanwhile. */
 const TAKE_OVER_MS = 30_000;
 /** A death counts against the workers before the dead one has answered this much, and served this long (RULES 21). */
@@ -41,6 +43,7 @@ export class Succession {
   #standbyTimer: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #ended = false;
+  #watchedMs = performance.now();
 
   /** `first` is about to serve. */
   constructor(options: SuccessionOptions, first: WorkerProcess) {
@@ -158,7 +161,11 @@ export class Succession {
   }
 
   #watch(): void {
-    const silenceMs = performance.now() - this.#current.heardMs;
+    // Both may have been stopped: by `docker pause`, or with the machine.
+    const nowMs = performance.now();
+    if (nowMs - this.#watchedMs > SUSPENDED_MS) this.#current.heardMs = nowMs;
+    this.#watchedMs = nowMs;
+    const silenceMs = nowMs - this.#current.heardMs;
     if (
       this.#current === this.#condemned ||
       this.#servingSinceMs === 0 ||

@@ -152,7 +152,11 @@ class Supervision {
     await this.#unlessStopped(this.#prepareMounts());
     const [{ directory }, serve] = this.#mounts as [OwnedMount, OwnedMount | undefined];
     const devices = this.#mounts.map(({ device }) => device);
-    const spawn = (): WorkerProcess => new WorkerProcess(workerCommand, workerEnvironment, devices);
+    const spawn = (): WorkerProcess => {
+      const worker = new WorkerProcess(workerCommand, workerEnvironment, devices);
+      worker.onUpgrade = () => void this.upgrade();
+      return worker;
+    };
     const serveDirectory = serve?.directory;
     const real = { directory, ...(serveDirectory === undefined ? {} : { serveDirectory }) }; // paths without links
     this.#handover = new HandoverPlace(mountOptions.stateDirectory);

@@ -4,17 +4,20 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { withoutLinks } from "./mount-point.ts";
 import { MountRefused } from "./mount-refused.ts";
-import { livingSupervisor, workerOf } from "./run-file.ts";
+import { controlSocketsOf, livingSupervisor, workerOf } from "./run-file.ts";
 
 const LOOK_EVERY_MS = 50;
 /** The new code is loaded before the old worker goes, and then reads what that one has left. */
 const LONGEST_WAIT_MS = 60_000;
 
 /**
- * Resolves with the process ids of the old and the new worker once the new one serves. Throws MountRefused if nothing of
- * ours is mounted there, or the worker was not replaced.
+ * Resolves with the process ids of the old and the new worker once the new one serves. `ask` asks the old one, which
+ * listens at one of these sockets. Throws MountRefused if nothing of ours is mounted there, or the worker was not replaced.
  */
-export async function upgradeMount(directory: string): Promise<{ before: number; now: number }> {
+export async function upgradeMount(
+  directory: string,
+  ask: (sockets: readonly string[]) => Promise<void>,
+): Promise<{ before: number; now: number }> {
   const real = withoutLinks(directory);
   const pid = livingSupervisor(real);
   if (pid === undefined) {
@@ -24,13 +27,7 @@ export async function upgradeMount(directory: string): Promise<{ before: number;
     );
   }
   const before = workerOf(real) ?? pid;
-  if (before === pid) {
-    throw new MountRefused(
-      `the mount at ${directory} is served by one process (--channel native), which cannot be replaced`,
-      "Stop it and start it again.",
-    );
-  }
-  process.kill(pid, "SIGHUP");
+  await ask(controlSocketsOf(real));
   const until = Date.now() + LONGEST_WAIT_MS;
   for (;;) {
     const now = workerOf(real);

@@ -25,6 +25,8 @@ export interface SupervisorLink {
   alive(answered: number): void;
   /** What a later worker would need cannot be kept any more. */
   irreplaceable(): void;
+  /** Somebody wants the code that is on disk to serve. */
+  askForUpgrade(): void;
   drained(owed: number): void;
 }
 
@@ -51,6 +53,7 @@ export function connectToSupervisor(handlers: WorkerHandlers, handoverVersion: n
     serving: (report) => say({ type: "serving", ...report }),
     alive: (answered) => say({ type: "alive", answered }),
     irreplaceable: () => say({ type: "irreplaceable" }),
+    askForUpgrade: () => say({ type: "upgrade" }),
     drained: (owed) => say({ type: "drained", owed }),
   };
 }

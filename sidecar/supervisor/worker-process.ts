@@ -38,6 +38,8 @@ export class WorkerProcess {
   #end: WorkerEnd | undefined;
   /** When it was last heard of, by our monotonic clock. */
   heardMs = performance.now();
+  /** It was asked to give way to the code that is on disk. */
+  onUpgrade: (() => void) | undefined;
   /** It cannot leave anything to another one. */
   irreplaceable = false;
   /** Requests it has answered, as it last said. */
@@ -100,6 +102,7 @@ export class WorkerProcess {
   #receive(message: FromWorker): void {
     this.heardMs = performance.now();
     if (message.type === "irreplaceable") this.irreplaceable = true;
+    if (message.type === "upgrade") this.onUpgrade?.();
     if (message.type === "alive") {
       this.answered = message.answered;
       return;
