@@ -96,9 +96,10 @@ export class ControlServer {
       .finally(() => {
         socket.destroy();
         this.#clients.delete(socket);
+        // What is left is a file without a record, which the next start erases.
         for (const work of ends)
           work().catch((error: unknown) =>
-            this.#log.warn({ err: error }, "not cleaned up after a control client"),
+            this.#log.debug({ err: error }, "not cleaned up after a control client"),
           );
       });
   }

@@ -12,8 +12,11 @@ import { Turn } from "../lib/turn.ts";
 
 const RESERVE_MAX_BYTES = 512 << 20;
 const RESERVE_OF_DISK = 0.05;
-/** With less than this free a write may have failed. Less on small disks, where the reserve is small. */
-const FULL_BYTES = 8 << 20;
+/**
+ * With less than this free a write may have failed. More than the ballast, which may have been given up since; half of
+ * the reserve on small disks, where that is small.
+ */
+const FULL_BYTES = 24 << 20;
 /** RULES 12: for the databases, beyond the reserve, which the kernel does not know of. Less on small disks. */
 const BALLAST_MAX_BYTES = 16 << 20;
 const BALLAST_OF_DISK = 0.02;
@@ -131,12 +134,12 @@ export class DiskSpace {
   }
 
   async #measure(): Promise<DiskUse> {
-    const { bavail, bfree, blocks, bsize } = await statfs(this.#options.directory);
-    const totalBytes = blocks * bsize;
+    // What file systems set aside, for root or for themselves, is no room: ext4 lets nobody have all that is free.
+    const { bavail, blocks, bsize } = await statfs(this.#options.directory);
+    const [freeBytes, totalBytes] = [bavail * bsize, blocks * bsize];
     const reserveBytes = reserveOf(totalBytes);
-    const writable = (process.getuid?.() === 0 ? bfree : bavail) * bsize; // root may fill a disk to the brim
-    if (writable < Math.min(FULL_BYTES, reserveBytes / 2)) this.#fullAtMs = performance.now();
-    return { freeBytes: bavail * bsize, totalBytes, reserveBytes };
+    if (freeBytes < Math.min(FULL_BYTES, reserveBytes / 2)) this.#fullAtMs = performance.now();
+    return { freeBytes, totalBytes, reserveBytes };
   }
 
   #note(scarce: boolean, use: DiskUse): void {
