@@ -7,7 +7,14 @@ import { pathToFileURL } from "node:url";
 import { runToEnd } from "./run/child.mjs";
 import { SetupError } from "./run/quietly.mjs";
 import { projectDirectory, projectNode, setUp } from "./run/setup.mjs";
-import { runContainerTests, runDeployTests, runModelTests, runSuiteTests, runTests } from "./run/tests.mjs";
+import {
+  runContainerTests,
+  runCrashTests,
+  runDeployTests,
+  runModelTests,
+  runSuiteTests,
+  runTests,
+} from "./run/tests.mjs";
 
 const commands = {
   demo: (args) => runToEnd(projectNode, [join("scripts", "demo.ts"), ...args]),
@@ -16,6 +23,7 @@ const commands = {
   "test:container": runContainerTests,
   "test:deploy": runDeployTests,
   "test:suites": runSuiteTests,
+  crash: runCrashTests,
   bench: (args) => runToEnd(projectNode, [join("sidecar", "bench", "run.ts"), ...args]),
 };
 

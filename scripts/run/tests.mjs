@@ -38,6 +38,19 @@ export async function runModelTests(args) {
   return runSuites([{ title: "Random operations", run }]);
 }
 
+/** What programs were told is stored, after something was killed: `--rounds N` of each kind. Resolves as `runTests`. */
+export async function runCrashTests(args) {
+  const rounds = args[0] === "--rounds" ? Number(args[1]) : Number.NaN;
+  if (args.length > 0 && !(Number.isInteger(rounds) && rounds > 0 && args.length === 2)) {
+    console.error("Usage: npm run crash -- --rounds N    (N of each kind; without it 25)");
+    return 2;
+  }
+  process.env["SIDEMOUNT_TEST_ROUNDS"] = String(args.length > 0 ? rounds : 25);
+  const files = ["sidecar/test/crashes/everything-killed.test.ts"];
+  const run = () => runAva(ava, ["--config", "sidecar/test/mount.config.js", ...files]);
+  return runSuites([{ title: "Kills while programs write", run }]);
+}
+
 /** The images, really built and run; `args` are test files, all if there are none. Resolves as `runTests`. */
 export async function runContainerTests(args) {
   const run = () => runAva(join("scripts", "container", "run.ts"), args);
