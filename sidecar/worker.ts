@@ -21,6 +21,9 @@ class Worker {
   readonly #ended = Promise.withResolvers<void>();
   readonly #link: SupervisorLink;
   #options: MountOptions | undefined;
+  #beating = false;
+  /** Under a living mount: until it is served again. */
+  #takingOver: Promise<void> | undefined;
   /** Path of handover.db. */
   #handover: string | undefined;
   #log: Log = createLog("info");
@@ -36,7 +39,12 @@ class Worker {
     };
     this.#link = connectToSupervisor(
       {
-        onStart: (start) => handle("start", () => this.#start(start)),
+        onStart: (start) =>
+          handle("start", () => {
+            const started = this.#start(start);
+            if (start.again) this.#takingOver = started.catch(() => undefined); // `handle` reports it
+            return started;
+          }),
         onMounted: () => handle("serve", () => this.#serve()),
         onStop: (hurry) => handle("stop", () => this.#stop(hurry ? 0 : (this.#options?.drainTimeoutMs ?? 0))),
         onUnmounted: () => handle("end", () => this.#end()),
@@ -55,6 +63,7 @@ class Worker {
     this.#options = options;
     this.#handover = handover;
     this.#log = createLog(options.logLevel, options.logDescriptor ?? 1);
+    if (again) this.#beat();
     this.#assembled = await assemble(options, this.#log, {
       path: handover,
       again,
@@ -89,11 +98,19 @@ class Worker {
     const serving = await channel.started;
     (this.#assembled as Assembled).mounted = { channel: "device", passthrough: serving.passthrough };
     this.#link.serving(serving);
-    setInterval(() => this.#link.alive(channel.answered()), HEARTBEAT_MS).unref();
+    this.#beat();
+  }
+
+  /** Says from now on that this process is alive. */
+  #beat(): void {
+    if (this.#beating) return;
+    this.#beating = true;
+    setInterval(() => this.#link.alive(this.#channels[0]?.answered() ?? 0), HEARTBEAT_MS).unref();
   }
 
   /** Refuses new writers, lets the others finish, sends what is owed. */
   async #stop(timeoutMs: number): Promise<void> {
+    await this.#takingOver;
     const owed = (await this.#assembled?.fileSystem.drain(timeoutMs)) ?? 0;
     await Promise.all(this.#channels.map((channel) => channel.stopNotifications()));
     this.#link.drained(owed);

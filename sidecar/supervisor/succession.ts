@@ -13,7 +13,7 @@ import { describeEnd, type WorkerProcess } from "./worker-process.ts";
 const SILENCE_MAX_MS = 10_000;
 /** We look every quarter of a second; if the last look was so long ago it was us who did not run. */
 const SUSPENDED_MS = 2000;
-/** From its start to `serving`. Nothing but local state is read meanwhile. */
+/** From its start until its code is loaded, or it is heard of again. */
 const TAKE_OVER_MS = 30_000;
 /** A death counts against the workers before the dead one has answered this much, and served this long (RULES 21). */
 const PROVEN_REQUESTS = 100;
@@ -134,7 +134,7 @@ export class Succession {
     this.#current = standby ?? this.#options.spawn();
     this.#current.send({ ...this.#options.start, again: true });
     try {
-      await inTime(this.#current.expect("serving"));
+      await this.#served(this.#current);
     } catch (error) {
       this.#options.log.error({ err: error, pid: this.#current.pid }, "a worker could not take over");
       this.#current.kill("SIGKILL");
@@ -148,6 +148,17 @@ export class Succession {
     this.serving();
     this.#options.onServing(this.#current);
     return true;
+  }
+
+  /** It may take long to finish what the dead one had begun, as long as it lives. */
+  async #served(worker: WorkerProcess): Promise<void> {
+    const serving = worker.expect("serving").then(() => true);
+    worker.heardMs = performance.now();
+    for (;;) {
+      const looked = delay(HEARTBEAT_MS, false, { ref: false });
+      if (await Promise.race([serving, looked])) return;
+      if (performance.now() - worker.heardMs > TAKE_OVER_MS) throw new Error("it takes too long");
+    }
   }
 
   #prepare(): void {

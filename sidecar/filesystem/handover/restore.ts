@@ -120,14 +120,17 @@ class Restorer {
       this.#handles.push({ ...handle, node, position: new ReaderPosition() });
   }
 
-  #takeCopy(node: FileNode, { copy: record }: FileRecord): void {
+  #takeCopy(node: FileNode, { copy: record, handles }: FileRecord): void {
+    const open = handles.length > 0;
     const { store, bucket, log } = this.#context;
     if (record === undefined) return;
     try {
       node.copy = store.restore(record);
       if (!node.copy.whole) node.fetcher = new Fetcher(bucket, node.copy);
     } catch (error) {
-      log.error({ err: error, copy: record.id, name: node.name }, "the local copy of an open file is gone");
+      // Of a closed one it was given up after the last record.
+      const level = open ? "error" : "debug";
+      log[level]({ err: error, copy: record.id, name: node.name }, "the local copy of an open file is gone");
     }
   }
 

@@ -1,6 +1,8 @@
 // What goes on after a start: work an earlier run had acknowledged, and what an earlier worker of this mount was doing.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { deserialize } from "node:v8";
+import { isBucketError } from "../../bucket/errors.ts";
 import type { Context } from "../context.ts";
 import type { OpenDirectories } from "../directories.ts";
 import type { HandleId, InodeId } from "../filesystem.ts";
@@ -11,6 +13,8 @@ import type { HandoverDatabase } from "../../handover/database.ts";
 import type { OpenDirectoryRecord } from "./listing-record.ts";
 import type { Restored } from "./restore.ts";
 import { decodeServed, type ServedRecord } from "./served-record.ts";
+
+const RETRY_MS = 5000;
 
 /** Folders that are open, with the listings their readers are in; `find` finds a folder by its number. */
 export function restoreDirectories(
@@ -35,25 +39,60 @@ export function* servedRecords(database: HandoverDatabase): Iterable<readonly [I
 }
 
 /**
- * Resolves when what an earlier run began is done. What a node of an earlier worker owes is its own affair: it is begun,
- * and not waited for.
+ * Resolves when what an earlier run began is done, as far as the tree must know of it. Under a living mount programs wait:
+ * trouble with the bucket is waited out there, and what nobody waits for goes on in the background.
  */
 export async function resumeOwed(
-  { owed, tree, background }: Context,
+  context: Context,
   parts: Parts,
   restored: Restored | undefined,
 ): Promise<void> {
-  await parts.folders.resume(await owed.renames());
-  await parts.exchanger.resume(await owed.exchanges());
-  const waiting = new Set(restored?.postponed.map(({ node }) => node.version?.name));
-  await parts.namespace.resume((await owed.removals()).filter(({ name }) => !waiting.has(name)));
+  const { owed, background } = context;
+  const again = restored !== undefined;
+  const moves = async (): Promise<void> => {
+    await parts.folders.resume(await owed.renames());
+    await parts.exchanger.resume(await owed.exchanges());
+  };
+  if (again) await stubbornly(context, moves);
+  else await moves();
+  const rest = await restOf(context, parts, restored);
+  if (again) background.start("resume what is owed", () => stubbornly(context, rest));
+  else await rest();
   for (const { node, parent, name } of restored?.postponed ?? [])
     parts.namespace.awaitReaders(parent, node, name);
-  const attached = restored?.patches.filter((node) => tree.isAttached(node)) ?? [];
-  const owing = new Set(attached.map((node) => tree.objectName(node)));
-  await parts.patcher.resume((await owed.patches()).filter(({ object }) => !owing.has(object)));
-  for (const node of attached) background.start("owe patch", () => parts.patcher.owe(node));
+  for (const node of restored?.patches ?? [])
+    if (context.tree.isAttached(node)) background.start("owe patch", () => parts.patcher.owe(node));
   for (const node of restored?.files ?? [])
     if (node.opened.size === 0 && node.copy !== undefined) parts.resting.soon(node);
   parts.staleTails.watch();
+}
+
+/** What an earlier run owed, without what is the affair of a node that is here again. */
+async function restOf(
+  { owed, tree }: Context,
+  parts: Parts,
+  restored: Restored | undefined,
+): Promise<() => Promise<void>> {
+  const waiting = new Set(restored?.postponed.map(({ node }) => node.version?.name));
+  const attached = restored?.patches.filter((node) => tree.isAttached(node)) ?? [];
+  const owing = new Set(attached.map((node) => tree.objectName(node)));
+  const removals = (await owed.removals()).filter(({ name }) => !waiting.has(name));
+  const patches = (await owed.patches()).filter(({ object }) => !owing.has(object));
+  return async () => {
+    await parts.namespace.resume(removals);
+    await parts.patcher.resume(patches);
+  };
+}
+
+/** Each of these can be done again from its beginning. */
+async function stubbornly({ log, stopping }: Context, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isBucketError(error) || stopping()) throw error;
+      log.warn({ err: error }, "what is owed to the bucket is delayed");
+      await delay(RETRY_MS, undefined, { ref: false });
+    }
+  }
 }

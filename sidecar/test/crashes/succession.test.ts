@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from "ava";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
@@ -94,6 +94,27 @@ test("RULES 20: the worker is replaced by the code on disk without a failed oper
   t.true(written > 0);
   const last = (written - 1) % 10;
   t.is(await readFile(mount.path(`file-${last}`), "utf8"), String(written - 1));
+});
+
+test("a worker takes over while the bucket is away", async (t) => {
+  t.timeout(120_000);
+  const { server, mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content");
+  const file = await open(mount.path("file"), "r+");
+  await writeFile(mount.path("removed"), Buffer.alloc(100));
+  await run("chmod", ["600", mount.path("removed")]); // owed for a second
+  await server.faults({ method: "*", action: "return-503" });
+  process.kill(await mount.worker(), "SIGKILL");
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(10), 0, 10, 0);
+  t.is(buffer.toString("utf8", 0, bytesRead), "content");
+  await until(() => said(mount, "another worker serves").length === 1);
+  await file.write("changed", 0);
+  await server.clearFaults();
+  await file.close();
+  t.is((await server.get("file"))?.toString(), "changed");
+  for (const endMs = Date.now() + 30_000; Date.now() < endMs; await delay(200))
+    if ((await server.stat("removed"))?.metadata?.["goog-reserved-posix-mode"] === "600") break;
+  t.is((await server.stat("removed"))?.metadata?.["goog-reserved-posix-mode"], "600");
 });
 
 test("locks are held while the worker is replaced", async (t) => {
