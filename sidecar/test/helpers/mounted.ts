@@ -133,12 +133,17 @@ export class Mount {
     this.#child = undefined;
   }
 
+  /** False if there is none just now. */
+  async killWorker(): Promise<boolean> {
+    const worker = await this.worker().catch(() => undefined);
+    return worker !== undefined && killIfThere(worker);
+  }
+
   /** Kills worker after worker, faster than one can serve, until the supervisor gives up; answers its exit code. */
   async loseWorkers(): Promise<number | null> {
     const { child } = this;
     while (child.exitCode === null && child.signalCode === null) {
-      const worker = await this.worker().catch(() => undefined);
-      if (worker !== undefined) killIfThere(worker);
+      await this.killWorker();
       await delay(5);
     }
     this.#child = undefined;
@@ -177,11 +182,12 @@ export class Mount {
   }
 }
 
-function killIfThere(pid: number): void {
+function killIfThere(pid: number): boolean {
   try {
-    process.kill(pid, "SIGKILL");
+    return process.kill(pid, "SIGKILL");
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
+    throw error;
   }
 }
 
