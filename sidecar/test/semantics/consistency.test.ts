@@ -150,7 +150,7 @@ eachChannel("an attribute change is acknowledged only when a crash would not los
 });
 
 eachChannel(
-  "a whole-file replacement may supersede another writer's, and both generations are logged",
+  "RULES 33: a whole-file replacement may supersede another writer's, and both generations are logged",
   async (t, channel) => {
     const { server, mount } = await channel.session(t);
     await writeFile(mount.path("f"), "mine");
