@@ -19,7 +19,7 @@ const POINTS = ["answer", "handover-commit", "state-commit", "insert", "upload",
   .flatMap((place) => [`before-${place}`, `after-${place}`])
   .flatMap((point) => [`${point} 1`, `${point} 3`]);
 const OFTEN = ["answer", "handover-commit"].flatMap((place) =>
-  [10, 25, 60, 100, 150].flatMap((times) => [`before-${place} ${times}`, `after-${place} ${times}`]),
+  [10, 60, 150].flatMap((times) => [`before-${place} ${times}`, `after-${place} ${times}`]),
 );
 
 /** What one pass of the steps comes to fewer than three times. */
@@ -38,7 +38,9 @@ for (const { name, options } of SETTINGS.slice(0, 2)) {
       const server = await BucketServer.start(t);
       const armed = path.join(server.directory, "fail-point");
       const mount = await mounted(t, server, options, { SIDEMOUNT_FAIL_POINT_FILE: armed });
-      const points = [...POINTS, ...OFTEN].filter((point) => !RARE.has(point));
+      // Where the kernel does not read and write by itself the points are the same; a third of them has to do.
+      const all = [...POINTS, ...OFTEN].filter((point) => !RARE.has(point));
+      const points = name === "passthrough" ? all : all.filter((_, index) => index % 3 === 0);
       const notReached: string[] = [];
       let worstMs = 0;
       for (const [number, point] of points.entries()) {

@@ -11,7 +11,7 @@ import { session, SETTINGS } from "../helpers/mounted.ts";
 
 const LOAD = fileURLToPath(new URL("./load.py", import.meta.url));
 /** How often; `npm run crash` asks for more. */
-const KILLS = Number(process.env["SIDEMOUNT_TEST_KILLS"] ?? 12);
+const KILLS = Number(process.env["SIDEMOUNT_TEST_KILLS"] ?? 8);
 /** Between two kills, at least and at most: the next worker must be at work. */
 const PAUSE_MS = [700, 2500] as const;
 
