@@ -80,13 +80,16 @@ Examples:
 
 export const upgradeDescription = `Replaces the process that serves DIR by the code that is on disk now.
 
-The folder stays mounted and files stay open; programs notice a pause of well under
-a second. If the new code does not start, the old process goes on. A SIGHUP to the
-process of \`sidemount mount\` does the same, unless it has a terminal.`;
+The folder stays mounted and files stay open; programs notice a pause of well under a second. If the new code does not start, the old process goes on. A SIGHUP to the process of \`sidemount mount\` does the same, unless it has a terminal.`;
 
 export const upgradeEpilogue = `
 Examples:
-  npm ci --omit=dev && sidemount upgrade ./uploads`;
+  npm ci --omit=dev && sidemount upgrade ./uploads
+
+Exit codes:
+  0   the new code serves
+  1   it does not: nothing is mounted there, or the log of the mount says why
+  2   something was typed that cannot be meant`;
 
 export const statusDescription = `Tells how the mount at DIR is doing, or all mounts of this machine: what is mounted since when and by which processes, how many files are open, what is owed to the bucket, which bytes are kept because they did not get there, cache and disk, and the bucket's last error.
 
