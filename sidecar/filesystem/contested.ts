@@ -44,7 +44,7 @@ export class Contested {
 
   /** The node a look-up found; where the name is contested, it or a later one of the name, its bytes here. */
   async settle(parent: DirectoryNode, found: Node): Promise<Node> {
-    if (!this.#take(parent, found.name)) return found;
+    if (!this.#isContested(parent, found.name)) return found;
     return this.bringBytes(parent, found, (node) => this.#openFiles.fetch(node, HOLD_MS));
   }
 
@@ -75,11 +75,12 @@ export class Contested {
     this.#names.set(`${parent.id}/${name}`, now + REMEMBER_MS);
   }
 
-  #take(parent: DirectoryNode, name: string): boolean {
-    if (this.#names.size === 0) return false;
-    const key = `${parent.id}/${name}`;
-    const endMs = this.#names.get(key);
-    this.#names.delete(key);
+  /**
+   * The kernel may look the name up twice before that one try: once to see that the old node is stale, and once more for the
+   * new one. Both must lead to bytes that are here.
+   */
+  #isContested(parent: DirectoryNode, name: string): boolean {
+    const endMs = this.#names.get(`${parent.id}/${name}`);
     return endMs !== undefined && endMs > this.#context.monotonicMs();
   }
 }

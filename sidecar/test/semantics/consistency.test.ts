@@ -199,6 +199,26 @@ eachChannel("lock names exclude across machines already when they are opened", a
 });
 
 eachChannel(
+  "RULES 24: a name that changes while it is being looked up and opened is read all the same",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, ["--freshness", "0s"]);
+    await server.put("f", "version 0");
+    await server.latency(60);
+    let writing = true;
+    const writer = (async () => {
+      for (let round = 1; writing; round += 1) {
+        await server.put("f", `version ${round}`);
+        await delay(100);
+      }
+    })();
+    for (let read = 0; read < 60; read += 1) t.regex(await readFile(mount.path("f"), "utf8"), /^version/);
+    writing = false;
+    await writer;
+    await server.latency(0);
+  },
+);
+
+eachChannel(
   "two mounts overwrite one name while a third and the API read it: every answer is one whole version",
   async (t, channel) => {
     const server = await BucketServer.start(t);
