@@ -93,6 +93,8 @@ const store = operation(
     closeFirst: fc.boolean(),
   }),
   async (run, { on, offset, length, tag, sync, closeFirst }) => {
+    // A folder's length is the disk's own affair, too: one that was removed has none.
+    if (run.handle(on)?.folder !== false) return;
     const handle = await through(run, on, (slot) => ({
       call: "store",
       slot,
