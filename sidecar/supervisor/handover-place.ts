@@ -12,7 +12,7 @@ const PREFIX = "sidemount-handover-";
 const LOCK = "lock";
 /** TMPFS_MAGIC in linux/magic.h. */
 const TMPFS = 0x01021994;
-/** Less room than this is not worth it: about 700 bytes for each file the kernel knows. */
+/** Less room than this is not worth it: about 1 KB for each file the kernel knows. */
 const ROOM_MIN_BYTES = 48 << 20;
 
 export class HandoverPlace {
