@@ -62,8 +62,9 @@ for (const { name, options } of SETTINGS.slice(0, 2)) {
       t.log(`${points.length} points, longest run of all steps ${Math.round(worstMs)} ms`);
       t.deepEqual(notReached, [], "each point was passed, and the worker died there");
       t.is(await mount.stop(), 0);
-      const left = await server.names(".sidemount.tmp/");
-      t.deepEqual(left, [], "nothing temporary is left in the bucket");
+      // A worker that dies before it has removed a tail leaves that to any mount, a day later (RULES 8).
+      const left = (await server.names(".sidemount.tmp/")).filter((object) => !object.includes("/tails/"));
+      t.deepEqual(left, [], "nothing else that is temporary is left in the bucket");
     },
   );
 }
