@@ -132,9 +132,18 @@ const servicesOf = {
   logrotate: ["logrotate.timer"],
   "docker.io": ["docker.service", "docker.socket", "containerd.service"],
 };
+/** For a disk whose power can be lost. */
+const mkfs = {
+  name: "e2fsprogs",
+  why: "makes a disk whose power can be lost",
+  present: program("/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"),
+};
+const crashPackages = [...modelPackages, mkfs];
+
 const packagesFor = {
   demo: webPackages,
-  test: [...webPackages, ...testPackages, ...deployPackages],
+  test: [...webPackages, ...testPackages, ...deployPackages, mkfs],
+  crash: crashPackages,
   "test:model": modelPackages,
   "test:deploy": deployPackages,
   "test:container": [...webPackages, ...testPackages, ...containerPackages],
