@@ -9,7 +9,8 @@ import type { FileKind, InodeId } from "./filesystem.ts";
 const HEADER_BYTES = 9;
 const NAME_BYTES = 255;
 const CHUNK_BYTES = 64 << 10;
-const KINDS: readonly FileKind[] = [
+/** Each has the number of its place, in records. */
+export const KINDS: readonly FileKind[] = [
   "file",
   "directory",
   "symlink",

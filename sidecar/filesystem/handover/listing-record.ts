@@ -1,17 +1,7 @@
 // An open folder as handover.db keeps it: which one, and the listing its positions refer to.
 
-import type { FileKind, InodeId } from "../filesystem.ts";
-import type { SpooledEntry } from "../listing-spool.ts";
-
-const KINDS: readonly FileKind[] = [
-  "file",
-  "directory",
-  "symlink",
-  "fifo",
-  "socket",
-  "character-device",
-  "block-device",
-];
+import type { InodeId } from "../filesystem.ts";
+import { KINDS, type SpooledEntry } from "../listing-spool.ts";
 
 /** Entries in three columns: thousands of them are kept and read back in a millisecond. */
 interface ListingRecord {
