@@ -26,8 +26,11 @@ export class HandoverPlace {
   constructor(stateDirectory: string) {
     this.#folder = folderInMemory() ?? folderIn(stateDirectory);
     this.path = path.join(this.#folder, "handover.db");
-    this.#lock = fs.openSync(path.join(this.#folder, LOCK), "w", 0o600);
+    // Under its name it is never without its lock: another start would take the folder for one that was left.
+    const unnamed = path.join(this.#folder, `${LOCK}.new`);
+    this.#lock = fs.openSync(unnamed, "w", 0o600);
     lockExclusively(this.#lock);
+    fs.renameSync(unnamed, path.join(this.#folder, LOCK));
     removeStale(path.dirname(this.#folder));
   }
 
