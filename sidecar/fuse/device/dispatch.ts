@@ -122,7 +122,7 @@ export class Dispatcher {
       this.#fail(call, error);
     } finally {
       this.#interrupts.end(call);
-      this.#resent.end(call.unique, call.opcode);
+      this.#resent.end(call.unique);
     }
   }
 

@@ -39,6 +39,8 @@ export class Resent {
   readonly #ledger: RequestLedger | undefined;
   readonly #answers: Answers;
   readonly #log: Log;
+  /** Requests being served that the ledger knows of. */
+  readonly #recorded = new Set<bigint>();
 
   constructor(ledger: RequestLedger | undefined, answers: Answers, log: Log) {
     this.#ledger = ledger;
@@ -65,21 +67,27 @@ export class Resent {
       return undefined;
     }
     const begun = earlier?.kind === "begun" ? (earlier.details as Begun) : undefined;
-    if (begun === undefined && name !== undefined && CHANGES.has(name)) ledger.begin(request);
-    return { request, begun, intend: (details) => ledger.begin(request, details) };
+    const intend = (details: Begun): void => {
+      this.#recorded.add(request);
+      ledger.begin(request, details);
+    };
+    if (earlier !== undefined) this.#recorded.add(request);
+    if (begun === undefined && name !== undefined && CHANGES.has(name)) intend({});
+    return { request, begun, intend };
   }
 
   /** Before its answer is sent: a later worker gives the same one. */
   keep(unique: bigint, opcode: number, { body }: Answer): void {
     const name = opcodeName(opcode);
     if (this.#ledger === undefined || name === undefined) return;
-    if (CHANGES.has(name) || OPENINGS.has(name)) this.#ledger.answer(numberOf(unique), body);
+    if (!CHANGES.has(name) && !OPENINGS.has(name)) return;
+    this.#recorded.add(numberOf(unique));
+    this.#ledger.answer(numberOf(unique), body);
   }
 
   /** It is over: no worker will see it again. */
-  end(unique: bigint, opcode: number): void {
-    const name = opcodeName(opcode);
-    const known = name !== undefined && (CHANGES.has(name) || OPENINGS.has(name) || name === "WRITE");
-    if (known || isResent(unique)) this.#ledger?.forget(numberOf(unique));
+  end(unique: bigint): void {
+    const request = numberOf(unique);
+    if (this.#recorded.delete(request)) this.#ledger?.forget(request);
   }
 }
