@@ -28,6 +28,7 @@ import { MountRefused } from "./supervisor/mount-refused.ts";
 import { withoutLinks } from "./supervisor/mount-point.ts";
 import { ownControlSocket } from "./supervisor/run-file.ts";
 import { mountHere } from "./supervisor/single-process.ts";
+import { uploadOwed } from "./filesystem/write-back/upload-owed.ts";
 import { superviseMount, type SupervisedMount } from "./supervisor/supervise.ts";
 import type { Log } from "./telemetry/log.ts";
 
@@ -113,6 +114,9 @@ export async function assemble(
     readOnly: options.readOnly,
     lockNames: options.lockNames.map(globPattern),
     extendedAttributes: options.extendedAttributes,
+    writeBack: options.writeBack
+      ? { limitBytes: options.cacheSizeBytes, deadlineMs: options.deadlineMs }
+      : undefined,
     hostName: os.hostname(),
     mountId,
     journal: handover.journal,
@@ -122,6 +126,7 @@ export async function assemble(
   const restored = handover.database && fileSystem.takeOver(handover.database);
   await store.takeOver();
   await store.space.watch();
+  if (!again) await uploadOwed({ bucket, owed: store.owed, mountId, readOnly: options.readOnly, log });
   if (!again) await compareUnfinished({ bucket, kept: store.kept, background, log });
   if (!options.readOnly) await fileSystem.resumeOwed();
   const feed = feedOf(options, { mountId, credentials, log });

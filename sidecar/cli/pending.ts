@@ -146,6 +146,11 @@ function show(entries: readonly PendingEntry[], { json = false }: PendingFlags, 
   write("--retry uploads, --save FOLDER copies, --discard removes them: sidemount pending --help");
 }
 
+/** Nothing happens to it by itself. */
+function isForAPerson({ state }: PendingEntry): boolean {
+  return state !== "owed";
+}
+
 function asJson({ sinceMs, supersededMs, missing, base, ...rest }: PendingEntry): object {
   const iso = (ms: number | undefined): string | null =>
     ms === undefined ? null : new Date(ms).toISOString();
@@ -202,7 +207,8 @@ function retry(
   speaking: Speaking,
 ): Promise<number> {
   const { retry: words, replace = false } = flags;
-  const wanted = words === true || words === undefined ? newest(entries) : chosen(entries, words);
+  const wanted =
+    words === true || words === undefined ? newest(entries.filter(isForAPerson)) : chosen(entries, words);
   return each(wanted, flags, speaking, async ({ id }) => {
     const answer = (await client.ask("retry", { id, replace }, UPLOAD_LIMIT_MS)) as RetryAnswer;
     const { outcome, generation, reason = "" } = answer;
@@ -237,7 +243,8 @@ async function discard(
   speaking: Speaking,
 ): Promise<number> {
   const { discard: words, yes = false } = flags;
-  const wanted = words === true || words === undefined ? entries : chosen(entries, words);
+  const wanted =
+    words === true || words === undefined ? entries.filter(isForAPerson) : chosen(entries, words);
   const bytes = wanted.reduce((sum, entry) => sum + entry.bytes, 0);
   if (!yes && wanted.length > 0) {
     for (const { name } of wanted) speaking.note(`  ${shownName(name)}`);

@@ -31,6 +31,8 @@ export interface MountOptions {
   readonly lockNames: readonly string[];
   /** Programs can read and set extended attributes; each of their writes then costs a question of the kernel. */
   readonly extendedAttributes: boolean;
+  /** Close and fsync return when the local disk has the bytes; uploads follow. */
+  readonly writeBack: boolean;
   readonly drainTimeoutMs: number;
   /** Longest time a data request may go without progress. */
   readonly deadlineMs: number;

@@ -233,6 +233,16 @@ export const optionTable = {
     help: "Longest time a request may go without progress before the program gets an error.",
     parse: parseDeadline,
   }),
+  writeBack: option({
+    flag: "write-back",
+    environment: "SIDEMOUNT_WRITE_BACK",
+    default: "false",
+    group: "Disk and time",
+    help:
+      "Let close and fsync return when the local disk has the bytes; uploads follow. What was not uploaded is in the " +
+      "state folder, and the next start uploads it: without that folder it is lost. Not with --serve.",
+    parse: parseBoolean,
+  }),
   drainTimeoutMs: option({
     flag: "drain-timeout",
     placeholder: "TIME",

@@ -221,9 +221,15 @@ test("a folder to serve is found from the working directory and lies apart from 
   }
 });
 
+test("files of --write-back would be missing in the folder to serve: one of the two", (t) => {
+  t.true(resolve({}, { SIDEMOUNT_WRITE_BACK: "yes" }).writeBack);
+  const flags = { serveDirectory: "serve", writeBack: "true" };
+  t.throws(() => resolve({ flags }), { instanceOf: UsageError, message: /--write-back/ });
+});
+
 test("options that are not built yet are not offered", (t) => {
   const flags = optionKeys.map((key) => specOf(key).flag);
-  for (const later of ["write-back", "http"]) t.false(flags.includes(later));
+  for (const later of ["http"]) t.false(flags.includes(later));
 });
 
 test("docs/OPTIONS.md shows the table of options as it is", (t) => {

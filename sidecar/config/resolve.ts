@@ -61,6 +61,11 @@ export function resolveMountOptions(typed: Typed, environment: Environment, mach
   if (serveDirectory !== undefined) {
     refuseOverlap(["The folder to serve", serveDirectory], ["the mount point", directory], "--serve");
     refuseOverlap(["The folder to serve", serveDirectory], ["the state folder", stateDirectory], "--serve");
+    if (values.writeBack)
+      throw new UsageError(
+        "--serve shows what the bucket has, and with --write-back it has files only some time after they were closed.",
+        "Leave one of the two out.",
+      );
   }
   if (values.channel === "native") refuseDeviceOnly(values);
   return {

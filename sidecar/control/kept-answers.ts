@@ -42,18 +42,24 @@ export class KeptAnswers {
       case "pending":
         return this.#list(parameters["after"]);
       case "retry":
-        return this.#alone(parameters["id"], (entry) => this.#retry(entry, parameters["replace"] === true));
+        return this.#alone(parameters["id"], (entry) => {
+          refuseOwed(entry);
+          return this.#retry(entry, parameters["replace"] === true);
+        });
       case "prepare":
         return this.#alone(parameters["id"], (entry) => this.#prepare(entry, session));
       case "discard":
-        return this.#alone(parameters["id"], (entry) => this.#options.kept.drop(entry.id));
+        return this.#alone(parameters["id"], (entry) => {
+          refuseOwed(entry);
+          return this.#options.kept.drop(entry.id);
+        });
       default:
         return undefined;
     }
   }
 
   async #list(after: unknown): Promise<PendingAnswer> {
-    const all = await this.#options.kept.list();
+    const all = await this.#options.kept.listWithOwed();
     const start = typeof after === "string" ? all.findIndex(({ id }) => id === after) + 1 : 0;
     const page = all.slice(start, start + PAGE_ENTRIES);
     const more = start + page.length < all.length;
@@ -63,7 +69,11 @@ export class KeptAnswers {
   #entry(entry: KeptCopy): PendingEntry {
     const { id, object, state, size, sinceMs, reason, supersededMs, intent } = entry;
     const { prefix } = this.#options;
-    const crashed = "the process that served the mount ended before they were uploaded";
+    const unexplained = {
+      failed: "",
+      unfinished: "the process that served the mount ended before they were uploaded",
+      owed: "acknowledged by --write-back; uploaded by itself",
+    }[state];
     return {
       id,
       object,
@@ -71,7 +81,7 @@ export class KeptAnswers {
       bytes: size,
       sinceMs,
       state,
-      why: (reason ?? (state === "failed" ? "" : crashed)).slice(0, REASON_MAX_LENGTH),
+      why: (reason ?? unexplained).slice(0, REASON_MAX_LENGTH),
       supersededMs,
       base: intent.base === undefined ? undefined : String(intent.base),
       missing: missingRanges(entry)
@@ -109,4 +119,12 @@ export class KeptAnswers {
       this.#busy.delete(id);
     }
   }
+}
+
+function refuseOwed({ state }: KeptCopy): void {
+  if (state !== "owed") return;
+  throw new ControlError(
+    "a program was told that these bytes are stored, and they are uploaded by themselves",
+    "Mount it, if it is not, and wait: sidemount pending --wait. To get rid of the file, remove it from the folder.",
+  );
 }

@@ -45,7 +45,8 @@ export interface PendingEntry {
   readonly name: string;
   readonly bytes: number;
   readonly sinceMs: number | undefined;
-  readonly state: "failed" | "unfinished";
+  /** What is owed is uploaded by itself. */
+  readonly state: "failed" | "unfinished" | "owed";
   readonly why: string;
   readonly supersededMs: number | undefined;
   /** What they were to replace: a generation, "absent", or not known. */

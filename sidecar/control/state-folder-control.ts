@@ -3,6 +3,7 @@
 import { openBucket } from "../bucket/client.ts";
 import { StateFolder } from "../copies/state-folder.ts";
 import { KeptCopies } from "../copies/kept.ts";
+import { OwedCopies } from "../copies/owed-copies.ts";
 import { OwedWork } from "../copies/owed-work.ts";
 import { keepUnfinished } from "../copies/unfinished.ts";
 import { retryKept } from "../filesystem/retry-kept.ts";
@@ -52,7 +53,11 @@ export async function controlStateFolder(directory: string, log: Log): Promise<C
   });
   const ends: (() => Promise<unknown>)[] = [];
   const ask: Asking = async (question, parameters = {}) => {
-    if (question === "owed") return { uploads: 0, ...(await new OwedWork(state.database).counts()) };
+    if (question === "owed")
+      return {
+        uploads: await new OwedCopies(state, log).count(),
+        ...(await new OwedWork(state.database).counts()),
+      };
     if (!["pending", "retry", "prepare", "discard"].includes(question))
       throw new ControlError(`a state folder cannot be asked for "${question}"`);
     // As over a socket: 64-bit numbers are text, and what is not there is left out.

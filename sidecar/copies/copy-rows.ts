@@ -64,6 +64,43 @@ export function keptRow(copy: Copy, object: string, reason: string, intent: Inte
   };
 }
 
+/** How acknowledged bytes may take the place of what the bucket has: as a whole, as a change of `base`, or of nothing only. */
+export type Replacing = "whole" | "edited" | "exclusive";
+
+/** What acknowledged bytes are to become. */
+export interface Owing {
+  readonly object: string;
+  readonly intent: Intent;
+  readonly replacing: Replacing;
+}
+
+/** The row of a whole file whose bytes are owed to the bucket (RULES 11). */
+export function owedRow(
+  { id, version }: Pick<Copy, "id" | "version">,
+  bytes: number,
+  { object, intent, replacing }: Owing,
+): Statement {
+  const nowMs = Date.now();
+  return {
+    sql: `INSERT OR REPLACE INTO copies (id, object, state, generation, version, bytes, used_ms, changed,
+            base, properties, operations, kept_ms, replacing)
+          VALUES (?, ?, 'owed', ?, ?, ?, ?, 'anywhere', ?, ?, ?, ?, ?)`,
+    values: [
+      id,
+      object,
+      version?.generation ?? null,
+      version === undefined ? null : encodeVersion(version),
+      bytes,
+      nowMs,
+      encodeExpected(intent.base),
+      JSON.stringify(intent.properties),
+      JSON.stringify(intent.operations),
+      nowMs,
+      replacing,
+    ],
+  };
+}
+
 export function encodeRanges(ranges: readonly ByteRange[]): string {
   return JSON.stringify(ranges.map(({ start, end }) => [start, end]));
 }
@@ -72,7 +109,8 @@ export function decodeRanges(text: string): ByteRange[] {
   return (JSON.parse(text) as [number, number][]).map(([start, end]) => ({ start, end }));
 }
 
-function encodeExpected(expected: Expected | undefined): string | null {
+/** As the column `base` has it. */
+export function encodeExpected(expected: Expected | undefined): string | null {
   return expected === undefined ? null : String(expected);
 }
 
@@ -85,7 +123,7 @@ export function versionOfRow({ version }: Row): ObjectInfo | undefined {
 export function intentOfRow(row: Row): Intent {
   const { base, properties, operations, state } = row;
   const version = versionOfRow(row);
-  if (state === "failed" && typeof properties === "string")
+  if ((state === "failed" || state === "owed") && typeof properties === "string")
     return {
       base: base === "absent" ? "absent" : typeof base === "string" ? BigInt(base) : undefined,
       properties: JSON.parse(properties) as ObjectProperties,

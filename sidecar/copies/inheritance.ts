@@ -115,7 +115,7 @@ export class Inheritance {
   async #reportUnknown(): Promise<void> {
     const rows = await this.#state.database.read(
       `SELECT id, object, state FROM copies WHERE state NOT IN
-       ('clean', 'partial', 'dirty', 'uploaded', 'unlinked', 'unfinished', 'failed') LIMIT ${EXAMPLES}`,
+       ('clean', 'partial', 'dirty', 'owed', 'uploaded', 'unlinked', 'unfinished', 'failed') LIMIT ${EXAMPLES}`,
     );
     for (const { id, object, state } of rows)
       this.#heir.log.warn(

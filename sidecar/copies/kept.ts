@@ -9,7 +9,14 @@ import type { ObjectInfo } from "../bucket/bucket.ts";
 import type { ByteRange } from "../lib/extents.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
-import { decodeRanges, intentOfRow, versionOfRow, type Changed, type Intent } from "./copy-rows.ts";
+import {
+  decodeRanges,
+  intentOfRow,
+  versionOfRow,
+  type Changed,
+  type Intent,
+  type Replacing,
+} from "./copy-rows.ts";
 import type { Row } from "./database.ts";
 import type { StateFolder } from "./state-folder.ts";
 
@@ -17,7 +24,7 @@ export interface KeptCopy {
   readonly id: string;
   /** Name in the bucket; "" if it had none any more. */
   readonly object: string;
-  readonly state: "failed" | "unfinished";
+  readonly state: "failed" | "unfinished" | "owed";
   /** Length of the file. */
   readonly size: number;
   /** When its bytes last changed, in milliseconds since the epoch. */
@@ -31,11 +38,15 @@ export interface KeptCopy {
   readonly version: ObjectInfo | undefined;
   readonly changed: Changed | undefined;
   readonly intent: Intent;
+  /** Of what is owed: how it may replace what the bucket has. */
+  readonly replacing: Replacing | undefined;
   /** The file, for reading only. */
   readonly path: string;
 }
 
 const OF_A_PERSON = "state IN ('failed', 'unfinished')";
+/** And what is owed, and uploaded by itself. */
+const SHOWN = "state IN ('failed', 'unfinished', 'owed')";
 
 export class KeptCopies {
   readonly #state: StateFolder;
@@ -59,49 +70,19 @@ export class KeptCopies {
     return this.#read(`SELECT * FROM copies WHERE ${OF_A_PERSON} ORDER BY coalesce(kept_ms, used_ms), id`);
   }
 
+  /** As `list`, with what is owed and uploaded by itself. */
+  listWithOwed(): Promise<KeptCopy[]> {
+    return this.#read(`SELECT * FROM copies WHERE ${SHOWN} ORDER BY coalesce(kept_ms, used_ms), id`);
+  }
+
   /** The one of this id, likewise. */
   async get(id: string): Promise<KeptCopy | undefined> {
-    const [entry] = await this.#read(`SELECT * FROM copies WHERE ${OF_A_PERSON} AND id = ?`, id);
+    const [entry] = await this.#read(`SELECT * FROM copies WHERE ${SHOWN} AND id = ?`, id);
     return entry;
   }
 
-  async #read(sql: string, ...values: string[]): Promise<KeptCopy[]> {
-    const rows = await this.#state.database.read(sql, ...values);
-    const kept: KeptCopy[] = [];
-    for (const row of rows) {
-      try {
-        kept.push(await this.#decode(row));
-      } catch (error) {
-        const { id, object } = row;
-        this.#log.warn(
-          { copy: id, object, err: error },
-          "a record of kept bytes cannot be used; it is left alone",
-        );
-      }
-    }
-    return kept;
-  }
-
-  async #decode(row: Row): Promise<KeptCopy> {
-    const id = String(row["id"]);
-    const path = this.#state.copyPath(id);
-    const { size, mtimeMs } = await fs.stat(path);
-    const { present, kept_ms: keptMs, superseded_ms: supersededMs, error, changed } = row;
-    return {
-      id,
-      object: String(row["object"]),
-      state: row["state"] === "failed" ? "failed" : "unfinished",
-      size,
-      modifiedMs: mtimeMs,
-      sinceMs: typeof keptMs === "bigint" ? Number(keptMs) : undefined,
-      reason: typeof error === "string" ? error : undefined,
-      supersededMs: typeof supersededMs === "bigint" ? Number(supersededMs) : undefined,
-      present: typeof present === "string" ? presentRanges(present, row, size) : undefined,
-      version: versionOfRow(row),
-      changed: typeof changed === "string" ? (changed as Changed) : undefined,
-      intent: intentOfRow(row),
-      path,
-    };
+  #read(sql: string, ...values: string[]): Promise<KeptCopy[]> {
+    return readKept(this.#state, this.#log, sql, ...values);
   }
 
   /** How many there are that nothing superseded, by state. */
@@ -181,4 +162,44 @@ function presentRanges(text: string, row: Row, size: number): ByteRange[] {
   const version = versionOfRow(row);
   if (row["changed"] !== "appended" || version === undefined || size <= version.size) return ranges;
   return [...ranges, { start: version.size, end: size }];
+}
+
+/** Copies by a SELECT of whole rows. One whose file is gone is left out, one that cannot be read too: both are logged. */
+export async function readKept(
+  state: StateFolder,
+  log: Log,
+  sql: string,
+  ...values: string[]
+): Promise<KeptCopy[]> {
+  const kept: KeptCopy[] = [];
+  for (const row of await state.database.read(sql, ...values)) {
+    try {
+      kept.push(await decode(row, state.copyPath(String(row["id"]))));
+    } catch (error) {
+      const { id, object } = row;
+      log.warn({ copy: id, object, err: error }, "a record of kept bytes cannot be used; it is left alone");
+    }
+  }
+  return kept;
+}
+
+async function decode(row: Row, path: string): Promise<KeptCopy> {
+  const { size, mtimeMs } = await fs.stat(path);
+  const { present, kept_ms: keptMs, superseded_ms: supersededMs, error, changed, state, replacing } = row;
+  return {
+    id: String(row["id"]),
+    object: String(row["object"]),
+    state: state === "failed" || state === "owed" ? state : "unfinished",
+    size,
+    modifiedMs: mtimeMs,
+    sinceMs: typeof keptMs === "bigint" ? Number(keptMs) : undefined,
+    reason: typeof error === "string" ? error : undefined,
+    supersededMs: typeof supersededMs === "bigint" ? Number(supersededMs) : undefined,
+    present: typeof present === "string" ? presentRanges(present, row, size) : undefined,
+    version: versionOfRow(row),
+    changed: typeof changed === "string" ? (changed as Changed) : undefined,
+    intent: intentOfRow(row),
+    replacing: typeof replacing === "string" ? (replacing as Replacing) : undefined,
+    path,
+  };
 }

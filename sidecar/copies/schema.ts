@@ -4,7 +4,7 @@
 // bytes of that object version; it is withdrawn, durably, before anyone may write to the file again.
 
 /** Raised when the tables change, with a step in MIGRATIONS; a newer version is refused rather than guessed at. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** What makes the tables of the next version of those of the version that is the key. Nothing is taken away by it. */
 export const MIGRATIONS: Readonly<Record<number, string>> = {
@@ -15,6 +15,9 @@ ALTER TABLE copies ADD COLUMN properties TEXT;
 ALTER TABLE copies ADD COLUMN operations TEXT;
 ALTER TABLE copies ADD COLUMN kept_ms INTEGER;
 ALTER TABLE copies ADD COLUMN superseded_ms INTEGER;
+`,
+  2: `
+ALTER TABLE copies ADD COLUMN replacing TEXT;
 `,
 };
 
@@ -27,7 +30,7 @@ CREATE TABLE IF NOT EXISTS identity (
 CREATE TABLE IF NOT EXISTS copies (
   id TEXT PRIMARY KEY,          -- file name below copies/
   object TEXT NOT NULL,         -- name in the bucket
-  state TEXT NOT NULL,          -- clean | partial | dirty | uploaded | unlinked | unfinished | failed
+  state TEXT NOT NULL,          -- clean | partial | dirty | owed | uploaded | unlinked | unfinished | failed
   generation INTEGER,           -- version the present ranges belong to
   version TEXT,                 -- that version's attributes, JSON
   present TEXT,                 -- [[start,end],…]; NULL: the whole file
@@ -38,8 +41,9 @@ CREATE TABLE IF NOT EXISTS copies (
   base TEXT,                    -- what the upload was to replace: a generation, or absent; NULL: not known
   properties TEXT,              -- what was to go with the bytes: contentType, metadata; JSON
   operations TEXT,              -- ids of uploads that may have arrived; JSON
-  kept_ms INTEGER,              -- since when it is kept for a person (states unfinished and failed)
-  superseded_ms INTEGER         -- when a later upload under the same name succeeded
+  kept_ms INTEGER,              -- since when it is owed, or kept for a person (states unfinished and failed)
+  superseded_ms INTEGER,        -- when a later upload under the same name succeeded
+  replacing TEXT                -- of what is owed: whole | edited | exclusive
 ) STRICT;
 CREATE INDEX IF NOT EXISTS copies_by_object ON copies (object, state);
 CREATE INDEX IF NOT EXISTS copies_by_use ON copies (state, used_ms);

@@ -8,6 +8,7 @@ import { crc32c } from "@node-rs/crc32";
 import type { ObjectInfo, UploadSource } from "../bucket/bucket.ts";
 import { combineCrc32c } from "../lib/crc32c-combine.ts";
 import { sameStamp, type Copy, type Stamp } from "./copy.ts";
+import { sumRange } from "./sum-range.ts";
 
 /** Up to here the very bytes that were summed are sent, from memory, in one request. */
 export const IN_MEMORY_MAX_BYTES = 8 << 20;
@@ -29,6 +30,8 @@ export interface Summed {
 
 export interface Snapshot extends Summed {
   readonly source: UploadSource;
+  /** Of bytes that were put aside before the file was written to again: the file they are in (RULES 11). */
+  readonly aside?: string;
   /** Frees what only this upload needed. */
   dispose(): Promise<void>;
 }
@@ -151,6 +154,27 @@ async function openClone(copy: Copy, clonePath: string): Promise<fs.FileHandle> 
     return await fs.open(clonePath, "r");
   } finally {
     await fs.rm(clonePath, { force: true });
+  }
+}
+
+/** What was put aside as `id`; nobody writes to that. Takes the open file over. */
+export async function takeAside(id: string, file: fs.FileHandle): Promise<Snapshot> {
+  try {
+    const { size, ctimeNs } = await file.stat({ bigint: true });
+    const bytes = Number(size);
+    const sum = await sumRange(file, 0, bytes);
+    return {
+      aside: id,
+      source: { kind: "file", descriptor: file.fd, size: bytes, crc32c: sum },
+      stamp: { size: bytes, changedNs: ctimeNs },
+      size: bytes,
+      crc32c: sum,
+      rested: false,
+      dispose: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
   }
 }
 

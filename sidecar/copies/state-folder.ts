@@ -83,6 +83,16 @@ export class StateFolder {
     return path.join(this.directory, "copies", id);
   }
 
+  /** Resolves when the disk has the names of all copies there are now. */
+  async syncNames(): Promise<void> {
+    const folder = await open(path.join(this.directory, "copies"), "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
   /** A file without a name, for what need not outlive the process. Its owner closes it. */
   async openNameless(): Promise<FileHandle> {
     const place = this.copyPath(randomUUID());
@@ -182,7 +192,7 @@ async function checkIdentity(
 /** ", and to that 2 uploads … are owed": what would be lost with the folder. "" if nothing. */
 async function owedWords(database: Database): Promise<string> {
   const [row] = await database.read(`SELECT
-    (SELECT count(*) FROM copies WHERE state IN ('failed', 'unfinished', 'dirty')) AS kept,
+    (SELECT count(*) FROM copies WHERE state IN ('failed', 'unfinished', 'dirty', 'owed')) AS kept,
     (SELECT count(*) FROM patches) + (SELECT count(*) FROM removals) +
     (SELECT count(*) FROM renames) + (SELECT count(*) FROM exchanges) AS changes`);
   const kept = Number(row?.["kept"] ?? 0);

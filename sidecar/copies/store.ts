@@ -20,6 +20,7 @@ import { copyRow, decodeRanges, keptRow, type Intent } from "./copy-rows.ts";
 import { Inheritance } from "./inheritance.ts";
 import { KeptCopies } from "./kept.ts";
 import { RestingCopies } from "./resting-copies.ts";
+import { OwedCopies } from "./owed-copies.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { decodeVersion, encodeVersion } from "./version-record.ts";
 
@@ -38,6 +39,8 @@ export class CopyStore {
   readonly #inheritance: Inheritance;
   /** Bytes kept for a person. They take their space from the cache. */
   readonly kept: KeptCopies;
+  /** Bytes that were acknowledged and are not in the bucket yet. */
+  readonly owed: OwedCopies;
   readonly space: DiskSpace;
 
   constructor(state: StateFolder, options: { cacheSizeBytes: number; background: Background; log: Log }) {
@@ -47,6 +50,7 @@ export class CopyStore {
     this.#log = options.log;
     this.#resting = new RestingCopies(options.cacheSizeBytes, (id, copy) => this.#evict(id, copy));
     this.kept = new KeptCopies(state, { ...options, shareBytes: options.cacheSizeBytes * KEPT_SHARE });
+    this.owed = new OwedCopies(state, options.log);
     this.space = new DiskSpace({
       directory: state.directory,
       ballastPath: state.ballastPath,
@@ -169,6 +173,13 @@ export class CopyStore {
     this.#inUse.add(copy.id);
     this.#resting.remove(copy.id);
     return true;
+  }
+
+  /** Its file stays, and is nobody's copy any more: a row speaks of it. */
+  leave(copy: Copy): void {
+    copy.retired = true;
+    this.#inUse.delete(copy.id);
+    copy.close();
   }
 
   /** See CopyNotes. */

@@ -9,6 +9,7 @@ import type { Caller, Kernel } from "./filesystem.ts";
 import type { NodeJournal } from "./handover/node-record.ts";
 import { isDevice, type OwnerAndMode, type StoredAttributes } from "./metadata.ts";
 import type { Node } from "./nodes.ts";
+import type { Owing } from "./owing.ts";
 import type { Witness } from "./serve/witness.ts";
 import type { Tree } from "./tree.ts";
 import type { TrustRule } from "./trust.ts";
@@ -30,6 +31,8 @@ export interface FileSystemOptions {
   readonly lockNames: readonly RegExp[];
   /** Whether programs can read and set `user.*`. Then the kernel asks for an attribute before each write. */
   readonly extendedAttributes: boolean;
+  /** What closed files is told before the bucket has it; undefined: nothing is. */
+  readonly writeBack?: { readonly limitBytes: number; readonly deadlineMs: number } | undefined;
   readonly hostName: string;
   /** Unique among all mounts there ever were, the same for all workers of one: the first half of operation ids. */
   readonly mountId: string;
@@ -50,6 +53,8 @@ export interface Context extends Omit<FileSystemOptions, "prefix"> {
   readonly kernel: () => Kernel;
   /** Who else looks on: the serve mount, if there is one. */
   readonly witness: () => Witness;
+  /** What comes of acknowledging before the bucket has it; undefined where nothing is (no --write-back). */
+  readonly owing: () => Owing | undefined;
   /** Set once the mount is told to stop: no new writable opens (RULES 31). */
   readonly stopping: () => boolean;
 }

@@ -10,13 +10,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Dated, Generation, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import type { OwedExchange } from "../copies/owed-work.ts";
-import { runInAll } from "../lib/turn.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Caller } from "./filesystem.ts";
 import type { Lookup } from "./lookup.ts";
 import { WORKING_FOLDER } from "./names.ts";
 import { isDirectory, isFile, movesEnded, type Node, type ObjectNode } from "./nodes.ts";
+import { inTurnsOf } from "./owing.ts";
 import type { Patcher } from "./patch.ts";
 import type { Place } from "./rename.ts";
 import type { Saver } from "./save.ts";
@@ -102,13 +102,15 @@ export class Exchanger {
     for (const node of [one, other]) await this.#upload(node);
     await movesEnded(one);
     await movesEnded(other);
-    const turns = [one, other].sort((a, b) => a.id - b.id).map(({ changes }) => changes);
     const ends = [one, other].map(({ parent, name }) => {
       if (parent === undefined) throw new FileSystemError("ENOENT", `${name} was removed`);
       return tree.beginChange(parent, name);
     });
     try {
-      await runInAll(turns, () => this.#exchangeInTurn(one, other));
+      await inTurnsOf([one, other], this.#context, async () => {
+        for (const node of [one, other]) if (isFile(node)) await this.#context.owing()?.send(node);
+        await this.#exchangeInTurn(one, other);
+      });
     } finally {
       for (const end of ends) end();
     }

@@ -60,6 +60,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
         request === undefined ? context.nextOperationId() : `${mountId}:request-${request}`,
       kernel: () => this.#attached(),
       witness: () => this.#serveMount ?? nobody,
+      owing: () => this.#parts.writeBack,
       stopping: () => this.#stopping,
     };
     this.context = context;
@@ -176,17 +177,22 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     return this.#parts.data.write(caller, this.#parts.openFiles.get(handle), { offset, data, fromMapping });
   }
 
-  async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
+  async flush(caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#parts.openFiles.get(handle);
     if (await isAboutToBeWritten(node, caller.pid)) return;
-    await this.fsync(caller, inode, handle);
+    await this.#store(handle, false);
   }
 
   async fsync(_caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
+    await this.#store(handle, true);
+  }
+
+  /** What close and fsync promise; after an fsync the program goes on writing. */
+  async #store(handle: HandleId, goesOn: boolean): Promise<void> {
     const { node, writable } = this.#parts.openFiles.get(handle);
     if (!writable && !node.patchOwed && !isYetToBeMade(node)) return;
     try {
-      await this.#parts.saver.save(node);
+      await (this.context.owing()?.acknowledge(node, goesOn) ?? this.#parts.saver.save(node));
     } finally {
       this.context.journal.note(node);
       await this.told();
@@ -216,6 +222,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
 
   async fsyncDirectory(_caller: Caller, inode: InodeId): Promise<void> {
     const directory = this.#tree.directory(inode);
+    await this.context.owing()?.sentBelow(directory);
     if (directory.patchOwed) await this.#parts.patcher.flush(directory);
   }
 
@@ -237,7 +244,8 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     const endMs = this.#now() + timeoutMs;
     await Promise.race([this.#parts.patcher.flushAll(), delay(timeoutMs)]);
     while (this.#parts.openFiles.unsaved() > 0 && this.#now() < endMs) await delay(DRAIN_LOOK_MS);
-    return this.#parts.openFiles.unsaved() + this.#parts.patcher.owed();
+    const left = (await this.#parts.writeBack?.drain(endMs)) ?? 0;
+    return left + this.#parts.openFiles.unsaved() + this.#parts.patcher.owed();
   }
 
   /** The folder for readers is gone, whoever took it away. */
@@ -253,6 +261,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     this.#parts.staleTails.stop();
     this.#parts.foreignChanges.stop();
     await this.#parts.patcher.flushAll();
+    this.#parts.writeBack?.stop();
     await this.#parts.resting.all();
     await this.context.background.idle();
   }

@@ -20,6 +20,7 @@ import {
   type Node,
   type ObjectNode,
 } from "./nodes.ts";
+import { inTurnsOf } from "./owing.ts";
 import { removeObject, type ObjectVersion } from "./remove-object.ts";
 import { FETCH_WHOLE_BYTES } from "./sizes.ts";
 
@@ -140,7 +141,7 @@ export class Namespace {
   async unlink(parent: DirectoryNode, node: ObjectNode): Promise<void> {
     const { tree } = this.#context;
     await movesEnded(parent);
-    await node.changes.run(async () => {
+    await inTurnsOf([node], this.#context, async () => {
       const { name, version } = node;
       if (node.parent !== parent) throw new FileSystemError("ENOENT", `${name} is gone`);
       await this.keepFolder(parent, node);
@@ -148,6 +149,7 @@ export class Namespace {
         if (isFile(node) && this.#hasReadersInNeed(node)) await this.#postpone(parent, node, version);
         else await this.#removeNow(parent, name, version);
       } else if (isFile(node)) await this.#removeWhatIsThere(parent, node);
+      if (isFile(node)) await this.#context.owing()?.unlinking(node);
       tree.detach(node);
       if (isFile(node) && node.copy !== undefined) this.#context.store.unlinked(node.copy);
       tree.touch(parent);

@@ -14,6 +14,7 @@ import { Turn } from "../lib/turn.ts";
 import { Children } from "./children.ts";
 import { FileSystemError } from "./errors.ts";
 import type { StoredAttributes } from "./metadata.ts";
+import type { OwedState } from "./owing.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "./filesystem.ts";
 import type { Confirmation } from "./trust.ts";
 
@@ -83,6 +84,7 @@ export class FileNode extends NodeBase {
   #opened: Set<OpenFile> | undefined;
   #closed: PromiseWithResolvers<void> | undefined;
   #unsure: Set<string> | undefined;
+  #acknowledging: Turn | undefined;
   /** How the kernel gets at the bytes while the file is open; undefined while it is closed. */
   access: "kernel" | "daemon" | undefined;
   backing: BackingId | undefined;
@@ -119,10 +121,17 @@ export class FileNode extends NodeBase {
   /** What was last uploaded, until the copy is known to have come to rest. */
   lastSummed: Summed | undefined;
   save: SharedRun<void> | undefined;
+  /** What of it was acknowledged and is not in the bucket yet (--write-back). */
+  owed: OwedState | undefined;
   /** Uploads, renames, unlinks and attribute changes of one file go one after another (RULES 6). */
   readonly changes = new Turn();
   /** Opening and coming to rest go one after another; never held while uploading. */
   readonly openings = new Turn();
+
+  /** Acknowledging goes one after another, and never while the file gets or loses its name. */
+  get acknowledging(): Turn {
+    return (this.#acknowledging ??= new Turn());
+  }
 
   /** Handles of it. */
   get opened(): ReadonlySet<OpenFile> {

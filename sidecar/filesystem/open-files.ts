@@ -79,6 +79,7 @@ export class OpenFiles {
   async empty(node: FileNode): Promise<void> {
     const { store, tree, witness } = this.#context;
     this.#refuseSupplanted(node);
+    await this.#context.owing()?.beforeChange(node, node.opened.size === 0);
     const name = tree.isAttached(node) ? tree.objectName(node) : "";
     if (node.opened.size === 0) {
       unshare(this.#context, node);
@@ -134,6 +135,7 @@ export class OpenFiles {
   /** Before any change of a copy's bytes. */
   async allowWrites(node: FileNode): Promise<void> {
     const { store, tree } = this.#context;
+    await this.#context.owing()?.beforeChange(node, false);
     const elsewhere = node.conflict ?? node.following?.object;
     if (node.copy !== undefined)
       await store.withdraw(

@@ -24,6 +24,7 @@ import { Saver } from "./save.ts";
 import { FileSpace } from "./space.ts";
 import { AttributeSetter } from "./set-attributes.ts";
 import { StaleTails } from "./stale-tails.ts";
+import { WriteBack } from "./write-back/write-back.ts";
 import { VersionTimes } from "./version-times.ts";
 
 export type Parts = ReturnType<typeof makeParts>;
@@ -61,6 +62,8 @@ export function makeParts(context: Context) {
     exchanger: new Exchanger(context, shared),
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),
+    writeBack:
+      context.writeBack === undefined ? undefined : new WriteBack(context, shared, context.writeBack),
     staleTails: new StaleTails(context),
     foreignChanges: new ForeignChanges(context),
   };

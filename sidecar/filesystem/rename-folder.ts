@@ -74,7 +74,12 @@ export class FolderRenamer {
       throw new FileSystemError("ENOTDIR", `${to.name} is no folder`);
     if (isDirectory(target)) await this.#namespace.removeDirectory(to.parent, target);
     await this.#namespace.keepFolder(parent, node);
-    await movesAroundEnded(node, to.parent);
+    for (;;) {
+      await movesAroundEnded(node, to.parent);
+      const owing = this.#context.owing();
+      if (owing?.owesBelow(node) !== true) break;
+      await owing.sentBelow(node);
+    }
     await this.#behindGate(node, { parent, name }, to, flag === "no-replace");
   }
 

@@ -3,7 +3,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
-import { runInAll } from "../lib/turn.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
@@ -12,6 +11,7 @@ import { checkNewName } from "./names.ts";
 import { isDirectory, isFile, movesEnded, type DirectoryNode, type Node, type ObjectNode } from "./nodes.ts";
 import type { Namespace } from "./namespace.ts";
 import { FETCH_WHOLE_BYTES } from "./sizes.ts";
+import { inTurnsOf } from "./owing.ts";
 import type { Patcher } from "./patch.ts";
 import type { Resting } from "./resting.ts";
 import { movedByUs } from "./moved-by-us.ts";
@@ -71,13 +71,10 @@ export class FileRenamer {
       throw new FileSystemError("EEXIST", `${to.name} exists`);
     if (isDirectory(target)) throw new FileSystemError("EISDIR", `${to.name} is a folder`);
     if (node.parent === undefined) throw new FileSystemError("ENOENT", "the file was removed");
-    const turns = [node, ...(target === undefined ? [] : [target])].sort((one, other) => one.id - other.id);
+    const both = [node, ...(target === undefined ? [] : [target])];
     const ends = [tree.beginChange(node.parent, node.name), tree.beginChange(to.parent, to.name)];
     try {
-      await runInAll(
-        turns.map(({ changes }) => changes),
-        () => this.#renameInTurn(node, target, to, { flag, again }),
-      );
+      await inTurnsOf(both, this.#context, () => this.#renameInTurn(node, target, to, { flag, again }));
     } finally {
       for (const end of ends) end();
     }
@@ -88,6 +85,7 @@ export class FileRenamer {
     const { parent, name } = node;
     if (parent === undefined) throw new FileSystemError("ENOENT", "the file was removed");
     await this.#namespace.keepFolder(parent, node);
+    await this.#sendWhatIsOwed(node, target);
     const replaced =
       target?.version?.generation ??
       (isFile(target) ? target.replaces : undefined) ??
@@ -95,6 +93,8 @@ export class FileRenamer {
     if (node.version !== undefined) await this.#moveObject(node, target, to, how, replaced ?? "absent");
     else if (isFile(node)) {
       await this.#namespace.removeReplaced(node);
+      const object = tree.objectName(to.parent) + to.name;
+      await this.#context.owing()?.renaming(node, target, { object, base: replaced ?? "absent" });
       node.replaces = replaced;
     }
     if (target !== undefined) this.#displace(target);
@@ -106,6 +106,16 @@ export class FileRenamer {
     tree.touch(to.parent);
     if (node.patchOwed) await this.#patcher.owe(node);
     this.#context.log.debug({ from: name, to: to.name }, "renamed");
+  }
+
+  /** An object that is to be moved, or may have arrived, must be there as a whole. What was never sent gets its name here. */
+  async #sendWhatIsOwed(node: ObjectNode, target: ObjectNode | undefined): Promise<void> {
+    const owing = this.#context.owing();
+    if (owing === undefined) return;
+    const moves = !isFile(node) || node.version !== undefined || node.unsure.size > 0;
+    if (moves && isFile(node)) await owing.send(node);
+    const replacing = isFile(node) && !moves && node.owed !== undefined;
+    if (!replacing && isFile(target)) await owing.send(target);
   }
 
   async #moveObject(

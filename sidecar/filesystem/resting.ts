@@ -3,6 +3,7 @@
 import { nobodyCanWrite } from "../copies/lease.ts";
 import { stillEquals } from "../copies/snapshot.ts";
 import type { Context } from "./context.ts";
+import { giveUpSaving } from "./give-up.ts";
 import type { FileNode } from "./nodes.ts";
 import type { Saver } from "./save.ts";
 
@@ -63,6 +64,8 @@ export class Resting {
     });
     if (!unsaved) return;
     node.contentSerial += 1;
+    const owing = this.#context.owing();
+    if (owing !== undefined) return owing.later(node);
     this.saving += 1;
     try {
       await this.#saver.save(node);
@@ -85,7 +88,7 @@ export class Resting {
       unshare(this.#context, node);
       node.access = undefined;
       node.writtenWhole = false;
-      await this.#saver.giveUp(node);
+      await giveUpSaving(node, this.#context);
     });
   }
 

@@ -9,15 +9,15 @@ import { isDeepStrictEqual } from "node:util";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import { sameStamp } from "../copies/copy.ts";
-import { stillEquals, takeSnapshot, type Snapshot, type Summed } from "../copies/snapshot.ts";
+import { stillEquals, takeAside, takeSnapshot, type Snapshot, type Summed } from "../copies/snapshot.ts";
 import { SharedRun } from "../lib/shared-run.ts";
 import { Appender } from "./append.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
-import { intentOf } from "./intent.ts";
-import { decodeAttributes, metadataForInsert, OPERATION_KEY } from "./metadata.ts";
+import { metadataForInsert, OPERATION_KEY } from "./metadata.ts";
 import { movesEnded, type FileNode } from "./nodes.ts";
+import { noteTries } from "./owing.ts";
 import type { Patcher } from "./patch.ts";
 import { orStale } from "./stale.ts";
 import { UploadProperties } from "./upload-properties.ts";
@@ -52,17 +52,22 @@ export class Saver {
   save(node: FileNode): Promise<void> {
     node.save ??= new SharedRun(async () => {
       await movesEnded(node);
-      await node.changes.run(() => this.#saveInTurn(node));
+      await node.changes.run(() => this.saveInTurn(node));
     });
     return node.save.request();
   }
 
-  async #saveInTurn(node: FileNode): Promise<void> {
-    const { copy } = node;
+  /**
+   * As `save`, for those who hold the turn of the file's changes. Where acknowledged bytes lie aside because somebody writes
+   * to the file again, they are what is saved; what is being written is acknowledged later.
+   */
+  async saveInTurn(node: FileNode): Promise<void> {
+    const { copy, owed } = node;
     if (node.conflict !== undefined) return this.#saveConflict(node, node.conflict);
     if (node.following !== undefined) return this.#saveFollowing(node);
     if (!this.#context.tree.isAttached(node)) return;
-    if (copy === undefined || copy.retired || !(node.version === undefined || (await this.#changed(node)))) {
+    if (owed?.aside === true) return this.#uploadAside(node, owed.id);
+    if (copy === undefined || copy.retired || !(node.version === undefined || (await this.changed(node)))) {
       await this.#patcher.flushInTurn(node);
       return;
     }
@@ -78,7 +83,7 @@ export class Saver {
   }
 
   /** A store in the same tick of the clock as the last upload's reading does not move ctime: then the bytes tell. */
-  async #changed(node: FileNode): Promise<boolean> {
+  async changed(node: FileNode): Promise<boolean> {
     const { copy, lastSummed } = node;
     if (copy === undefined || copy.changed()) return copy !== undefined;
     if (!copy.whole || lastSummed === undefined || lastSummed.rested) return false;
@@ -122,39 +127,6 @@ export class Saver {
     throw saveError ?? new FileSystemError("ESTALE", `replaced elsewhere; kept as ${conflict.name}`);
   }
 
-  /**
-   * The last handle is gone and the upload failed: from now on the name shows what the bucket has; the bytes are
-   * kept aside (RULES 10).
-   */
-  async giveUp(node: FileNode): Promise<void> {
-    const { store, tree, kernel } = this.#context;
-    const { copy, parent, name, version, saveError } = node;
-    node.saveError = undefined;
-    if (copy === undefined || copy.retired) return;
-    const elsewhere = node.conflict ?? node.following?.object;
-    if (elsewhere !== undefined && copy.changed()) {
-      node.copy = undefined;
-      return store.keepFailed(copy, elsewhere.name, messageOf(saveError), intentOf(node, this.#context));
-    }
-    if (parent === undefined) return;
-    const object = tree.objectName(node);
-    const intent = intentOf(node, this.#context);
-    node.fetcher?.stop();
-    const before = this.#context.witness().giveBack(node);
-    node.copy = before?.copy;
-    node.fetcher = before?.fetcher;
-    node.lastSummed = undefined;
-    node.unsureAppend = undefined;
-    node.contentSerial += 1;
-    if (version === undefined) tree.detach(node);
-    else {
-      Object.assign(node, ownAttributes(version, this.#context));
-      node.confirmed = undefined;
-    }
-    void kernel().entryChanged(parent.id, name);
-    await store.keepFailed(copy, object, messageOf(saveError), intent);
-  }
-
   async #upload(node: FileNode): Promise<void> {
     const { store } = this.#context;
     const { copy } = node;
@@ -186,6 +158,18 @@ export class Saver {
     }
   }
 
+  async #uploadAside(node: FileNode, id: string): Promise<void> {
+    const { store, monotonicMs } = this.#context;
+    const snapshot = await takeAside(id, await store.owed.openAside(id));
+    try {
+      const startedMs = monotonicMs();
+      const made = await this.#insertUntilSettled(node, snapshot);
+      await this.#saved(node, (await asItIs(node, snapshot)) ?? snapshot, made, startedMs);
+    } finally {
+      await snapshot.dispose();
+    }
+  }
+
   async #insertUntilSettled(node: FileNode, snapshot: Snapshot): Promise<Inserted> {
     const endMs = this.#context.monotonicMs() + SUPERSEDE_MS;
     let expected: Expected = node.version?.generation ?? node.replaces ?? "absent";
@@ -205,8 +189,9 @@ export class Saver {
 
   async #insert(node: FileNode, snapshot: Snapshot, expected: Expected): Promise<Inserted> {
     const { tree, bucket, owed, nextOperationId, journal } = this.#context;
-    const { parent, name, copy } = node;
-    if (parent === undefined || copy === undefined)
+    const { parent, name } = node;
+    const copyId = snapshot.aside ?? node.copy?.id;
+    if (parent === undefined || copyId === undefined)
       throw new FileSystemError("ESTALE", "the file has no name any more");
     const object = tree.objectName(node);
     const operationId = nextOperationId();
@@ -214,13 +199,14 @@ export class Saver {
     let session = false;
     const onSession = async ({ url }: { url: string }): Promise<void> => {
       session = true;
-      await owed.uploadStarted(copy.id, object, operationId, url);
+      await owed.uploadStarted(copyId, object, operationId, url);
     };
     const endChange = tree.beginChange(parent, name);
     node.becomeUnsure(operationId); // a worker that takes over would not know whether it arrived
     journal.note(node);
     journal.commit();
     try {
+      await noteTries(node, this.#context); // in case the machine dies, too
       const made = await bucket.insert(object, snapshot.source, expected, properties, {
         operationId,
         onSession,
@@ -231,26 +217,32 @@ export class Saver {
       throw error;
     } finally {
       endChange();
-      if (session) await owed.uploadEnded(copy.id);
+      if (session) await owed.uploadEnded(copyId);
     }
   }
 
-  async #saved(node: FileNode, snapshot: Summed, inserted: Inserted, startedMs: number): Promise<void> {
+  async #saved(
+    node: FileNode,
+    snapshot: Summed & Pick<Snapshot, "aside">,
+    inserted: Inserted,
+    startedMs: number,
+  ): Promise<void> {
     const { value, dateMs, attributes } = inserted;
     const { tree, store, monotonicMs, log } = this.#context;
     const replaced = node.version?.generation ?? node.replaces;
     node.replaces = undefined;
     node.exclusive = false;
     node.becomeSure();
-    const { stamp, size, crc32c, rested } = snapshot;
+    const { stamp, size, crc32c, rested, aside } = snapshot;
+    const copy = aside === undefined ? node.copy : undefined;
     // Where nothing went unseen, what was changed since is known without looking.
-    node.lastSummed = node.copy?.changedUnseen === true ? { stamp, size, crc32c, rested } : undefined;
+    node.lastSummed = copy?.changedUnseen === true ? { stamp, size, crc32c, rested } : undefined;
     this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
-    node.copy?.settle(value, snapshot.stamp);
+    copy?.settle(value, stamp);
     this.#context.journal.note(node);
     // Of a file that was written to meanwhile a later run must not think that the bucket has it all.
-    if (node.copy?.changed() === false) store.uploaded(node.copy, value.name);
+    if (copy?.changed() === false) store.uploaded(copy, value.name);
     store.kept.superseded(value.name);
     node.parent?.postponed.delete(node.name);
     this.#times.note(value.name, value.size, attributes.modifyTimeNs);
@@ -300,7 +292,8 @@ export class Saver {
         error,
       );
     }
-    if (node.writtenWhole || node.version === undefined || live === undefined) {
+    const whole = node.owed === undefined ? node.writtenWhole : node.owed.replacing !== "edited";
+    if (whole || node.version === undefined || live === undefined) {
       log.warn(fields, "a whole file replaces another writer's version");
       return found ?? "absent";
     }
@@ -324,7 +317,7 @@ export class Saver {
     const options = { operationId: nextOperationId() };
     const kept = await bucket.insert(conflict, snapshot.source, "absent", properties, options);
     node.conflict = kept.value;
-    node.copy?.settle(kept.value, snapshot.stamp);
+    if (snapshot.aside === undefined) node.copy?.settle(kept.value, snapshot.stamp);
     tree.detach(node);
     if (parent !== undefined) {
       parent.listed = undefined;
@@ -334,14 +327,11 @@ export class Saver {
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function ownAttributes(
-  version: ObjectInfo,
-  context: Context,
-): Pick<FileNode, "uid" | "gid" | "mode" | "modifyTimeNs" | "extended"> {
-  const { uid, gid, mode, modifyTimeNs } = decodeAttributes(version, context.fileDefaults);
-  return { uid, gid, mode, modifyTimeNs, extended: undefined };
+/** Of bytes that were put aside: as the file itself is, if nothing was written to it since. */
+async function asItIs({ owed, copy }: FileNode, { aside, ...summed }: Snapshot): Promise<Summed | undefined> {
+  if (owed === undefined || copy === undefined || copy.retired || owed.id !== aside) return undefined;
+  const { stamp, rested } = owed;
+  await copy.mark(); // what changes from here on is later
+  if (!sameStamp(copy.observe(), stamp)) return undefined;
+  return (await stillEquals(copy, { ...summed, stamp, rested })) ? { ...summed, stamp, rested } : undefined;
 }

@@ -64,7 +64,11 @@ export class AttributeSetter {
   async persist(node: Node): Promise<void> {
     if (node.parent === undefined && node !== this.#context.tree.root) return;
     const uploadComes =
-      isFile(node) && (node.version === undefined || (node.writers > 0 && node.copy?.changed() === true));
+      isFile(node) &&
+      (node.version === undefined ||
+        node.owed !== undefined ||
+        (node.writers > 0 && node.copy?.changed() === true));
+    if (isFile(node)) await this.#context.owing()?.attributesSet(node);
     if (!uploadComes && node !== this.#context.tree.root) await this.#patcher.owe(node);
     if (isFile(node)) void this.#context.kernel().attributesChanged(node.id);
     this.#context.witness().attributesChanged(node);
@@ -80,7 +84,7 @@ export class AttributeSetter {
     node.contentSerial += 1;
     if (node.writers > 0) return;
     try {
-      await this.#saver.save(node);
+      await (this.#context.owing()?.acknowledge(node) ?? this.#saver.save(node));
     } catch (error) {
       await this.#resting.giveUp(node); // the program knows; nobody would try again
       throw error;

@@ -26,9 +26,9 @@ interface Place {
 
 export class Upkeep {
   readonly #context: Context;
-  readonly #parts: Pick<Parts, "openFiles" | "resting" | "patcher">;
+  readonly #parts: Pick<Parts, "openFiles" | "resting" | "patcher" | "writeBack">;
 
-  constructor(context: Context, parts: Pick<Parts, "openFiles" | "resting" | "patcher">) {
+  constructor(context: Context, parts: Pick<Parts, "openFiles" | "resting" | "patcher" | "writeBack">) {
     this.#context = context;
     this.#parts = parts;
   }
@@ -40,7 +40,7 @@ export class Upkeep {
       ...counts,
       patches: Math.max(counts.patches, this.#parts.patcher.owed()), // some have no object yet to be recorded for
       openFiles: open,
-      uploads: uploading + this.#parts.resting.saving,
+      uploads: uploading + this.#parts.resting.saving + (this.#parts.writeBack?.count ?? 0),
     };
   }
 

@@ -59,6 +59,7 @@ export interface FileRecord extends CommonRecord {
   readonly unsureAppend: Omit<UnsureAppend, "copy"> | undefined;
   readonly conflict: ObjectInfo | undefined;
   readonly unsure: readonly string[];
+  readonly owed: FileNode["owed"];
   /** What the last upload failed of. */
   readonly failure: string | undefined;
   /** The name it had, whose object is deleted once its readers have what they need. */
@@ -106,7 +107,8 @@ function common(node: Node): CommonRecord {
 
 function fileRecord(node: FileNode): FileRecord {
   const { version, replaces, access, backing, writtenWhole, exclusive, timeGiven, seenModifiedNs } = node;
-  const { pagesGiven, supplanted, following, conflict, saveError, postponed, copy, unsureAppend } = node;
+  const { pagesGiven, supplanted, following, conflict, saveError, postponed, copy, unsureAppend, owed } =
+    node;
   return {
     kind: "file",
     ...common(node),
@@ -122,6 +124,7 @@ function fileRecord(node: FileNode): FileRecord {
     supplanted,
     following,
     conflict,
+    owed,
     postponed,
     copy: copy === undefined || copy.retired ? undefined : recordOfCopy(copy),
     unsureAppend: unsureAppend === undefined ? undefined : withoutCopy(unsureAppend),

@@ -103,9 +103,9 @@ class Restorer {
 
   #fill(node: FileNode, record: FileRecord): void {
     const { version, replaces, access, backing, writtenWhole, exclusive, timeGiven, seenModifiedNs } = record;
-    const { pagesGiven, supplanted, following, conflict, failure, postponed, unsureAppend } = record;
+    const { pagesGiven, supplanted, following, conflict, failure, postponed, unsureAppend, owed } = record;
     Object.assign(node, { version, replaces, writtenWhole, exclusive, timeGiven, seenModifiedNs });
-    Object.assign(node, { pagesGiven, supplanted, following, conflict, postponed });
+    Object.assign(node, { pagesGiven, supplanted, following, conflict, postponed, owed });
     if (failure !== undefined) node.saveError = new FileSystemError("EIO", failure);
     for (const id of record.unsure) node.becomeUnsure(id);
     this.#files.push(node);
@@ -137,6 +137,7 @@ class Restorer {
   /** A file that was being created when the worker died: the kernel does not know it, and asks again. */
   #isUnanswered(record: NodeRecord): boolean {
     if (record.kind !== "file" || record.lookupCount > 0 || record.version !== undefined) return false;
+    if (record.owed !== undefined) return false;
     return record.copy === undefined || this.#context.store.sizeOf(record.copy.id) === 0;
   }
 }

@@ -1,5 +1,6 @@
 // Programs write, and something is killed: the worker, the supervisor, both, or the machine. Whatever a program was told
-// is stored is in the bucket at once, and through the mount after the next start.
+// is stored is in the bucket at once, and through the mount after the next start. With --write-back it is in the bucket when
+// nothing is owed any more.
 
 import test, { type ExecutionContext } from "ava";
 import { execFile, spawn, type ChildProcess } from "node:child_process";
@@ -14,6 +15,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BucketServer } from "../helpers/bucket-server.ts";
+import { sidemount } from "../helpers/command.ts";
 import { Cleanups, type Cleaning } from "../helpers/cleanups.ts";
 import { mounted, type Mount } from "../helpers/mounted.ts";
 import { readManifest, type Content } from "./manifest.ts";
@@ -102,14 +104,27 @@ const KILLS: Readonly<Record<string, (round: Round) => Promise<void>>> = {
 /** Where there are no loop devices power cannot be lost. */
 const CAN_LOSE_POWER = existsSync("/dev/loop-control") && existsSync("/usr/sbin/mkfs.ext4");
 
-for (const [what, kill] of Object.entries(KILLS)) {
+/** How programs are told that something is stored. */
+const MODES = [
+  { words: "", options: [] },
+  { words: "RULES 11: with --write-back: ", options: ["--write-back"] },
+] as const;
+
+for (const { words, options } of MODES)
+  for (const [what, kill] of Object.entries(KILLS)) declareRounds(`${words}${what}`, kill, options);
+
+function declareRounds(
+  what: string,
+  kill: (round: Round) => Promise<void>,
+  options: readonly string[],
+): void {
   const declare = what.includes("power") && !CAN_LOSE_POWER ? test.skip : test.serial;
   declare(`${what}: all that was acknowledged is there`, async (t) => {
     t.timeout(ROUNDS * TRIES * 60_000);
     let counted = 0;
     let names = 0;
     for (let tries = 0; counted < ROUNDS && tries < ROUNDS * TRIES; tries += 1) {
-      const { inFlight, checked } = await oneRound(t, kill, what.includes("power"));
+      const { inFlight, checked } = await oneRound(t, kill, options, what.includes("power"));
       if (inFlight) counted += 1;
       names += checked;
     }
@@ -121,6 +136,7 @@ for (const [what, kill] of Object.entries(KILLS)) {
 async function oneRound(
   t: ExecutionContext,
   kill: (round: Round) => Promise<void>,
+  mode: readonly string[],
   withDisk: boolean,
 ): Promise<{ inFlight: boolean; checked: number }> {
   const cleaning = new Cleanups();
@@ -128,7 +144,7 @@ async function oneRound(
     const server = await BucketServer.start(cleaning);
     const disk = withDisk ? await Disk.make(cleaning) : undefined;
     const options = disk === undefined ? [] : ["--state-dir", path.join(disk.folder, "state")];
-    const mount = await mounted(cleaning, server, ["--channel", "device", ...options]);
+    const mount = await mounted(cleaning, server, ["--channel", "device", ...mode, ...options]);
     const manifest = path.join(server.directory, "manifest");
     const program = spawn("/usr/bin/python3", [WRITERS, mount.directory, manifest], {
       stdio: ["pipe", "pipe", "inherit"],
@@ -142,14 +158,22 @@ async function oneRound(
     await kill({ mount, disk, program, gone });
     await gone;
     const expected = readManifest(await readFile(manifest, "utf8"));
-    for (const [name, { allowed }] of expected) {
-      const found = contentOf(await server.get(name));
-      t.true(allowed.has(found), `${name} in the bucket: ${found} is none of ${[...allowed].join(", ")}`);
-    }
+    const checkBucket = async (): Promise<void> => {
+      for (const [name, { allowed }] of expected) {
+        const found = contentOf(await server.get(name));
+        t.true(allowed.has(found), `${name} in the bucket: ${found} is none of ${[...allowed].join(", ")}`);
+      }
+    };
+    if (mode.length === 0) await checkBucket();
     await mount.restart().catch(() => mount.start());
     for (const [name, { allowed }] of expected) {
       const found = contentOf(await readFile(mount.path(name)).catch(() => undefined));
       t.true(allowed.has(found), `${name} through the mount: ${found} is none of ${[...allowed].join(", ")}`);
+    }
+    if (mode.length > 0) {
+      const { code, stderr } = await sidemount("pending", mount.directory, "--wait", "--timeout", "60s");
+      t.is(code, 0, stderr);
+      await checkBucket();
     }
     return { inFlight, checked: expected.size };
   } finally {

@@ -12,7 +12,9 @@ const DEVICE: readonly Settings[] = [
   { channel: "device", passthrough: true, trust: "0s" },
   { channel: "device", passthrough: false, trust: "0s" },
   { channel: "device", passthrough: true, trust: "60s" },
+  { channel: "device", passthrough: true, trust: "0s", writeBack: true },
   { channel: "device", passthrough: true, trust: "sole-writer" },
+  { channel: "device", passthrough: false, trust: "60s", writeBack: true },
 ];
 
 const NATIVE: readonly Settings[] = [

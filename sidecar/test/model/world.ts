@@ -19,19 +19,22 @@ export interface Settings {
   readonly passthrough: boolean;
   /** `--freshness`, or the promise that nobody else writes. */
   readonly trust: "0s" | "60s" | "sole-writer";
+  /** Acknowledged is what the local disk has; the bucket has it a little later. */
+  readonly writeBack?: boolean;
 }
 
 export function isSame(one: Settings, other: Settings): boolean {
-  return one.channel === other.channel && one.passthrough === other.passthrough && one.trust === other.trust;
+  return wordsOf(one).join(" ") === wordsOf(other).join(" ");
 }
 
-export function wordsOf({ channel, passthrough, trust }: Settings): string[] {
+export function wordsOf({ channel, passthrough, trust, writeBack }: Settings): string[] {
   return [
     "--channel",
     channel,
     // Alone with the folder: what others may do with what is made is another matter (SEMANTICS, Who makes a file).
     ...(channel === "native" ? ["--no-allow-other"] : ["--passthrough", passthrough ? "on" : "off"]),
     ...(trust === "sole-writer" ? ["--sole-writer"] : ["--freshness", trust]),
+    ...(writeBack === true ? ["--write-back"] : []),
   ];
 }
 

@@ -67,10 +67,12 @@ eachChannel("a replaced file shows at once, however long it was trusted for", as
   await server.put("f", "version 0");
   for (let round = 1; round <= 9; round += 1) {
     await server.age(round * HOUR_MS);
-    t.is(await textOf(mount, "f"), `version ${round - 1}`);
-    await server.forgetRequests();
-    t.is(await textOf(mount, "f"), `version ${round - 1}`);
-    t.deepEqual(await asked(server), [], "trusted");
+    // A message that comes while the bucket is being asked takes the trust from its answer: until that is over.
+    await until(async () => {
+      await server.forgetRequests();
+      t.is(await textOf(mount, "f"), `version ${round - 1}`);
+      return (await asked(server)).length === 0 ? true : undefined;
+    });
     await server.put("f", `version ${round}`);
     const startedMs = performance.now();
     await shows(mount, "f", `version ${round}`);

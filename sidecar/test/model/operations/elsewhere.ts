@@ -35,7 +35,7 @@ const LATE_UNLINK_MS = 150;
 
 /** Waits until what was answered is done, where that is not the same. */
 async function untilDone(run: Run): Promise<void> {
-  if (run.storedAfterClose) await run.compareBucket();
+  if (run.storedAfterClose || run.world.settings.writeBack === true) await run.compareBucket();
   run.storedAfterClose = false;
   if (run.world.settings.channel === "native" && run.handles.length > 0) await delay(LATE_UNLINK_MS);
 }

@@ -1,0 +1,176 @@
+// Bytes that programs were told are stored, and that the bucket does not have yet (--write-back, RULES 11): in copies.db
+// as soon as that is said, uploaded soon after, and found again by the next start.
+//
+// A file has one such row at most. It is of the file's own copy, or, once somebody is about to write to that again, of a
+// copy of its own, which stays what it was when it was acknowledged.
+
+import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import fs from "node:fs/promises";
+import type { Expected, ObjectProperties } from "../bucket/bucket.ts";
+import type { Log } from "../telemetry/log.ts";
+import { copyRow, encodeExpected, owedRow, type Owing } from "./copy-rows.ts";
+import type { Copy } from "./copy.ts";
+import type { Statement } from "./database.ts";
+import { readKept, type KeptCopy } from "./kept.ts";
+import type { StateFolder } from "./state-folder.ts";
+
+/** A longer file is copied aside only where the disk can share its bytes. */
+export const COPY_ASIDE_MAX_BYTES = 64 << 20;
+
+export class OwedCopies {
+  readonly #state: StateFolder;
+  readonly #log: Log;
+  /** Copies whose names the disk has. */
+  readonly #named = new WeakSet<Copy>();
+
+  constructor(state: StateFolder, log: Log) {
+    this.#state = state;
+    this.#log = log;
+  }
+
+  /** Resolves when no crash can lose what the file holds now. `earlier`: the row of an earlier state of it, which goes. */
+  async record(copy: Copy, owing: Owing, earlier: string | undefined): Promise<void> {
+    await copy.sync();
+    if (!this.#named.has(copy)) await this.#state.syncNames();
+    this.#named.add(copy);
+    copy.promised = false;
+    copy.notedAsChanging = true;
+    copy.noteChanging = undefined;
+    const { allocatedBytes } = copy.observe();
+    await this.#state.database.write(
+      owedRow(copy, allocatedBytes, owing),
+      ...(earlier === undefined ? [] : [withoutRow(earlier)]),
+    );
+    if (earlier !== undefined) await fs.rm(this.#state.copyPath(earlier), { force: true });
+  }
+
+  /**
+   * As `record`, of a file that somebody goes on writing to: what it holds now goes aside. Answers the id it has there; undefined
+   * if that would take too long, and nothing has changed.
+   */
+  async recordAside(copy: Copy, owing: Owing, earlier: string | undefined): Promise<string | undefined> {
+    const id = randomUUID();
+    const path = this.#state.copyPath(id);
+    try {
+      if (!(await cloned(copy, path))) return undefined;
+      const file = await fs.open(path, "r");
+      try {
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await this.#state.syncNames();
+      copy.promised = false;
+      copy.notedAsChanging = true;
+      copy.noteChanging = undefined;
+      const { size, allocatedBytes } = copy.observe();
+      await this.#state.database.write(
+        owedRow({ id, version: copy.version }, Math.min(size, allocatedBytes), owing),
+        copyRow(copy, owing.object, "dirty", { changed: "anywhere" }),
+        ...(earlier === undefined ? [] : [withoutRow(earlier)]),
+      );
+    } catch (error) {
+      await fs.rm(path, { force: true });
+      throw error;
+    }
+    if (earlier !== undefined) await fs.rm(this.#state.copyPath(earlier), { force: true });
+    return id;
+  }
+
+  /** The file has another name, or another basis; `displaced`: the row of what had that name, which goes in the same moment. */
+  async rename(
+    id: string,
+    { object, base }: { object: string; base: Expected },
+    displaced: string | undefined,
+  ): Promise<void> {
+    await this.#state.database.write(
+      {
+        sql: "UPDATE copies SET object = ?, base = ? WHERE id = ? AND state = 'owed'",
+        values: [object, encodeExpected(base), id],
+      },
+      ...(displaced === undefined ? [] : [withoutName(displaced)]),
+    );
+  }
+
+  /** Tries that may arrive (RULES 4): noted before they are sent. */
+  noteOperations(id: string, operations: readonly string[]): Promise<void> {
+    return this.#state.database.write({
+      sql: "UPDATE copies SET operations = ? WHERE id = ? AND state = 'owed'",
+      values: [JSON.stringify(operations), id],
+    });
+  }
+
+  /** Attributes changed after the bytes were acknowledged: they go with them. */
+  noteProperties(id: string, properties: ObjectProperties): Promise<void> {
+    return this.#state.database.write({
+      sql: "UPDATE copies SET properties = ? WHERE id = ? AND state = 'owed'",
+      values: [JSON.stringify(properties), id],
+    });
+  }
+
+  /** The name is gone. The bytes stay for those who have the file open. */
+  unlinked(id: string): Promise<void> {
+    return this.#state.database.write(withoutName(id));
+  }
+
+  /** What the file's own copy holds by now was not acknowledged; what was, the bucket has. */
+  async changedSince(copy: Copy, object: string): Promise<void> {
+    if (!copy.retired)
+      await this.#state.database.write(copyRow(copy, object, "dirty", { changed: "anywhere" }));
+  }
+
+  /** What was put aside is in the bucket, or nobody's any more: the row first, so that none speaks of a file that is gone. */
+  async drop(id: string): Promise<void> {
+    await this.#state.database.write(withoutRow(id));
+    await fs.rm(this.#state.copyPath(id), { force: true });
+  }
+
+  /** It will never be uploaded by itself: kept for a person (RULES 10). */
+  async keep(id: string, reason: string): Promise<void> {
+    await this.#state.database.write({
+      sql: "UPDATE copies SET state = 'failed', error = ?, kept_ms = ? WHERE id = ? AND state = 'owed'",
+      values: [reason, Date.now(), id],
+    });
+  }
+
+  /** The file of what was put aside. Its owner closes it. */
+  openAside(id: string): Promise<fs.FileHandle> {
+    return fs.open(this.#state.copyPath(id), "r");
+  }
+
+  /** All there are, oldest first. */
+  list(): Promise<KeptCopy[]> {
+    const sql = "SELECT * FROM copies WHERE state = 'owed' ORDER BY kept_ms, id";
+    return readKept(this.#state, this.#log, sql);
+  }
+
+  /** How many there are. */
+  async count(): Promise<number> {
+    const [row] = await this.#state.database.read(
+      "SELECT count(*) AS count FROM copies WHERE state = 'owed'",
+    );
+    return Number(row?.["count"] ?? 0);
+  }
+}
+
+function withoutRow(id: string): Statement {
+  return { sql: "DELETE FROM copies WHERE id = ?", values: [id] };
+}
+
+function withoutName(id: string): Statement {
+  return { sql: "UPDATE copies SET state = 'unlinked' WHERE id = ? AND state = 'owed'", values: [id] };
+}
+
+/** False if the bytes cannot be shared and are too many. */
+async function cloned(copy: Copy, path: string): Promise<boolean> {
+  try {
+    await fs.copyFile(copy.path, path, constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    await fs.rm(path, { force: true });
+    if (copy.observe().size > COPY_ASIDE_MAX_BYTES) return false;
+    await fs.copyFile(copy.path, path);
+    return true;
+  }
+}

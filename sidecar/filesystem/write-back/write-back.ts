@@ -1,0 +1,252 @@
+// --write-back: `close` and `fsync` return when the local disk has the bytes and copies.db says what is to become of them;
+// the upload follows (DESIGN.md §5, RULES 11).
+//
+// What was acknowledged is in one file that nobody changes: the file's own copy, and as soon as somebody is about to
+// write to that again, a copy aside. Only who still has a descriptor from before goes on in place, as on a local disk.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { CTIME_REST_MS } from "../../copies/snapshot.ts";
+import { sameStamp, type Copy } from "../../copies/copy.ts";
+import type { Owing as OwingRow, Replacing } from "../../copies/copy-rows.ts";
+import type { Expected } from "../../bucket/bucket.ts";
+import { refreshTimes } from "../attributes-of.ts";
+import type { Context } from "../context.ts";
+import { intentOf } from "../intent.ts";
+import { isFile, movesEnded, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
+import type { Owing, OwedState } from "../owing.ts";
+import type { Resting } from "../resting.ts";
+import type { Saver } from "../save.ts";
+import { OwedUploads } from "./owed-uploads.ts";
+
+/** Who opens a file for writing waits so long for an upload of it that is under way; then its bytes are copied aside. */
+const UPLOAD_PATIENCE_MS = 2000;
+
+export class WriteBack implements Owing {
+  readonly #context: Context;
+  readonly #saver: Saver;
+  readonly #uploads: OwedUploads;
+  readonly #limitBytes: number;
+  readonly #deadlineMs: number;
+
+  /** Beyond `limitBytes` a close waits for its upload; nothing waits longer than `deadlineMs` while nothing goes on. */
+  constructor(
+    context: Context,
+    parts: { saver: Saver; resting: Resting },
+    limits: { limitBytes: number; deadlineMs: number },
+  ) {
+    this.#context = context;
+    this.#saver = parts.saver;
+    this.#limitBytes = limits.limitBytes;
+    this.#deadlineMs = limits.deadlineMs;
+    this.#uploads = new OwedUploads(context, parts);
+  }
+
+  async acknowledge(node: FileNode, goesOn = false): Promise<void> {
+    // What goes beside or behind somebody else's version, and what is not here as a whole, goes to the bucket at once.
+    if (!isRecordable(node)) return this.#saver.save(node);
+    try {
+      for (let object: string | undefined; ;) {
+        await movesEnded(node);
+        const recorded = await node.acknowledging.run(() => this.#record(node, goesOn, object));
+        if (recorded === undefined || recorded === object) break;
+        object = recorded; // once more if a folder above was renamed meanwhile
+      }
+    } catch (error) {
+      if (error instanceof TooLargeToCopy) return this.#saveAtOnce(node);
+      node.saveError = error;
+      throw error;
+    }
+    node.saveError = undefined;
+    if (node.owed === undefined) return;
+    this.#uploads.add(node);
+    if (this.#uploads.bytes > this.#limitBytes)
+      await this.#uploads.gone([node], this.#deadlineMs).catch(() => undefined); // the disk has it all the same
+  }
+
+  later(node: FileNode): void {
+    this.#uploads.add(node);
+  }
+
+  async beforeChange(node: FileNode, emptied: boolean): Promise<void> {
+    if (node.owed === undefined || node.owed.aside) return;
+    if (node.changes.busy) {
+      const late = delay(UPLOAD_PATIENCE_MS, undefined, { ref: false });
+      await Promise.race([node.changes.run(() => Promise.resolve()), late]);
+    }
+    const { owed, copy } = node;
+    if (owed === undefined || owed.aside || copy === undefined || copy.id !== owed.id) return;
+    if (emptied && !node.changes.busy) this.#leaveAside(node, owed, copy);
+    else await node.acknowledging.run(() => this.#copyAside(node));
+  }
+
+  async send(node: FileNode): Promise<void> {
+    if (node.owed !== undefined) await this.#uploads.sendInTurn(node);
+  }
+
+  async renaming(
+    node: FileNode,
+    displaced: Node | undefined,
+    { object, base }: { object: string; base: Expected },
+  ): Promise<void> {
+    const gone = isFile(displaced) ? displaced.owed : undefined;
+    const { owed } = node;
+    if (isFile(displaced)) {
+      displaced.owed = undefined;
+      for (const id of displaced.unsure) node.becomeUnsure(id); // it may have arrived, and is to be replaced then
+    }
+    if (owed !== undefined) await this.#context.store.owed.rename(owed.id, { object, base }, gone?.id);
+    else if (gone !== undefined) await this.#context.store.owed.unlinked(gone.id);
+    if (owed !== undefined && node.unsure.size > 0)
+      await this.#context.store.owed.noteOperations(owed.id, [...node.unsure]);
+    if (gone?.aside === true) await this.#context.store.owed.drop(gone.id);
+  }
+
+  async unlinking(node: FileNode): Promise<void> {
+    const { owed } = node;
+    node.owed = undefined;
+    if (owed === undefined) return;
+    if (owed.aside) await this.#context.store.owed.drop(owed.id);
+    else await this.#context.store.owed.unlinked(owed.id);
+  }
+
+  async attributesSet(node: FileNode): Promise<void> {
+    if (node.owed === undefined) return;
+    await this.#context.store.owed.noteProperties(node.owed.id, intentOf(node, this.#context).properties);
+  }
+
+  owesBelow(directory: DirectoryNode): boolean {
+    return this.#owedBelow(directory).length > 0;
+  }
+
+  sentBelow(directory: DirectoryNode): Promise<void> {
+    return this.#uploads.gone(this.#owedBelow(directory), this.#deadlineMs);
+  }
+
+  /** Files with acknowledged bytes the bucket does not have. */
+  get count(): number {
+    return this.#uploads.count;
+  }
+
+  /** Uploads what is owed until `endMs`, and says how it goes. Answers how much is left. */
+  drain(endMs: number): Promise<number> {
+    return this.#uploads.drain(endMs);
+  }
+
+  /** No upload is begun any more. */
+  stop(): void {
+    this.#uploads.stop();
+  }
+
+  /** A file of an earlier worker. */
+  restore(node: FileNode): void {
+    if (node.owed !== undefined) this.#uploads.add(node);
+  }
+
+  #owedBelow(directory: DirectoryNode): FileNode[] {
+    return this.#uploads.owed().filter((node) => isBelow(node, directory));
+  }
+
+  /**
+   * Answers the name under which the file is recorded as it is now; undefined if it has none, or was before. `before`: it was
+   * recorded a moment ago under that name.
+   */
+  async #record(node: FileNode, goesOn: boolean, before: string | undefined): Promise<string | undefined> {
+    const { tree, store } = this.#context;
+    const { copy } = node;
+    if (!tree.isAttached(node) || copy === undefined) return undefined;
+    const object = tree.objectName(node);
+    if (before === object) return object;
+    if (before === undefined && (await this.#isRecorded(node, copy))) return undefined;
+    await store.refuseIfCutShort(copy);
+    refreshTimes(node);
+    copy.dirty = true;
+    // Who has it open beside the one who closes goes on writing, too.
+    if (goesOn || node.writers > 1) await this.#recordAside(node, copy, object);
+    else await this.#recordInPlace(node, copy, object);
+    this.#context.journal.note(node);
+    return object;
+  }
+
+  async #recordInPlace(node: FileNode, copy: Copy, object: string): Promise<void> {
+    const { owed: earlier } = node;
+    const state = stateOf(copy);
+    const owing = this.#owing(node, object);
+    await this.#context.store.owed.record(copy, owing, earlier?.aside === true ? earlier.id : undefined);
+    node.owed = { ...state, id: copy.id, aside: false, replacing: owing.replacing };
+  }
+
+  async #recordAside(node: FileNode, copy: Copy, object: string): Promise<void> {
+    const { owed: earlier } = node;
+    const state = stateOf(copy);
+    const owing = this.#owing(node, object);
+    const before = earlier?.aside === true ? earlier.id : undefined;
+    const id = await this.#context.store.owed.recordAside(copy, owing, before);
+    if (id === undefined) throw new TooLargeToCopy();
+    node.owed = { ...state, id, aside: true, replacing: owing.replacing };
+  }
+
+  async #saveAtOnce(node: FileNode): Promise<void> {
+    await this.#uploads.gone([node], this.#deadlineMs);
+    await this.#saver.save(node);
+  }
+
+  /** Whether nothing has changed since it was acknowledged, or uploaded. */
+  async #isRecorded(node: FileNode, copy: Copy): Promise<boolean> {
+    const { owed } = node;
+    if (owed === undefined) return node.version !== undefined && !(await this.#saver.changed(node));
+    return owed.rested && sameStamp(copy.observe(), owed.stamp);
+  }
+
+  #owing(node: FileNode, object: string): OwingRow {
+    const replacing: Replacing = node.exclusive
+      ? "exclusive"
+      : node.writtenWhole || node.owed?.replacing === "whole"
+        ? "whole"
+        : "edited";
+    return { object, intent: intentOf(node, this.#context), replacing };
+  }
+
+  /** Nobody has the file open, and its bytes are not needed: they stay where they are, and the file gets others. */
+  #leaveAside(node: FileNode, owed: OwedState, copy: Copy): void {
+    node.owed = { ...owed, aside: true };
+    node.copy = undefined;
+    node.lastSummed = undefined;
+    this.#context.store.leave(copy);
+    this.#context.journal.note(node);
+  }
+
+  async #copyAside(node: FileNode): Promise<void> {
+    const { owed, copy } = node;
+    const { tree, store, journal } = this.#context;
+    if (owed === undefined || owed.aside || copy === undefined || copy.id !== owed.id) return;
+    if (!tree.isAttached(node)) return;
+    const owing = { ...this.#owing(node, tree.objectName(node)), replacing: owed.replacing };
+    const id = await store.owed.recordAside(copy, owing, undefined);
+    if (id === undefined) return this.#uploads.gone([node], this.#deadlineMs);
+    if (node.owed === owed) node.owed = { ...owed, id, aside: true };
+    else await store.owed.drop(id); // it was uploaded meanwhile
+    journal.note(node);
+  }
+}
+
+/** It would take too long to copy the file: it goes to the bucket instead. */
+class TooLargeToCopy extends Error {
+  override readonly name = "TooLargeToCopy";
+}
+
+function stateOf(copy: Copy): Pick<OwedState, "stamp" | "rested" | "bytes"> {
+  const { changedNs, size } = copy.observe();
+  const rested = Date.now() - Number(changedNs / 1_000_000n) >= CTIME_REST_MS;
+  return { stamp: { changedNs, size }, rested, bytes: size };
+}
+
+function isRecordable({ copy, conflict, following, unsureAppend }: FileNode): boolean {
+  const alone = conflict === undefined && following === undefined && unsureAppend === undefined;
+  return alone && copy !== undefined && !copy.retired && copy.whole;
+}
+
+function isBelow(node: Node, directory: DirectoryNode): boolean {
+  for (let above = node.parent; above !== undefined; above = above.parent)
+    if (above === directory) return true;
+  return false;
+}
