@@ -110,7 +110,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   }
 
   async getAttributes(_caller: Caller, inode: InodeId): Promise<seam.AttributesReply> {
-    return attributesReply(this.#tree.get(inode), this.#now());
+    return attributesReply(this.#tree.get(inode), this.context);
   }
 
   async setAttributes(
@@ -122,7 +122,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     await this.#parts.attributes.set(node, changes);
     this.context.journal.note(node);
     await this.told();
-    return attributesReply(node, this.#now());
+    return attributesReply(node, this.context);
   }
 
   async readLink(_caller: Caller, inode: InodeId): Promise<string> {
