@@ -136,7 +136,9 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     const node = this.#tree.file(inode);
     return this.#parts.contested.watch(node, async () => {
       await this.#parts.lookup.confirmForOpen(node, caller.interrupted);
-      return this.#parts.openFiles.open(node, flags);
+      const opened = await this.#parts.openFiles.open(node, flags);
+      this.#parts.inherited.opened(opened.handle, caller.pid);
+      return opened;
     });
   }
 
@@ -152,6 +154,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     const owner = ownerOfNew(directory, caller, { mode, umask });
     const id = this.context.operationIdOf(caller);
     const { node, opened } = await this.#parts.creator.create(directory, name, { owner, flags }, id);
+    this.#parts.inherited.opened(opened.handle, caller.pid);
     return { entry: this.entry(node), opened };
   }
 
@@ -179,6 +182,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   async flush(caller: Caller, inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#parts.openFiles.get(handle);
     if (await isAboutToBeWritten(node, caller.pid)) return;
+    if (await this.#parts.inherited.leavesToOpener(node, handle, caller.pid)) return;
     await this.fsync(caller, inode, handle);
   }
 
@@ -195,6 +199,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
 
   async release(_inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#parts.openFiles.get(handle);
+    this.#parts.inherited.released(handle);
     await this.#parts.openFiles.release(handle);
     this.#tree.released(node);
   }
@@ -250,6 +255,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     this.#stopping = true;
     this.endServing();
     this.#parts.namespace.close();
+    this.#parts.inherited.stop();
     this.#parts.staleTails.stop();
     this.#parts.foreignChanges.stop();
     await this.#parts.patcher.flushAll();
