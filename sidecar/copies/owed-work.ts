@@ -58,6 +58,14 @@ export class OwedWork {
     return this.#database.write({ sql: "DELETE FROM patches WHERE object = ?", values: [object] });
   }
 
+  /** The version it belongs to is gone. */
+  patchMoot(object: string, generation: bigint): Promise<void> {
+    return this.#database.write({
+      sql: "DELETE FROM patches WHERE object = ? AND generation = ?",
+      values: [object, generation],
+    });
+  }
+
   /** Every object below `source` is to be below `destination`. Both end in "/". */
   oweRename(source: string, destination: string): Promise<void> {
     return this.#database.write({

@@ -7,9 +7,10 @@ import {
   type Entry,
   type FileSystemStatistics,
 } from "./filesystem.ts";
+import type { Context } from "./context.ts";
 import { NAME_MAX_BYTES } from "./names.ts";
 import { isDirectory, isFile, isLocal, type FileNode, type Node } from "./nodes.ts";
-import { SAME_CALL_MS, remainingTrustMs } from "./trust.ts";
+import { SAME_CALL_MS, asksAlways, remainingTrustMs } from "./trust.ts";
 
 /** What statfs reports and st_blksize suggests. */
 const BLOCK_BYTES = 4096;
@@ -91,10 +92,14 @@ function sizeOf(node: Node): number {
 /** A folder's attributes: the kernel knows of every change made here; of others' only its times are late. */
 export const DIRECTORY_ATTRIBUTES_MS = 1000;
 
+/** By which clock and which rule the kernel is told how long an answer is good for. */
+type Asked = Pick<Context, "monotonicMs" | "trust">;
+
 /** How long the kernel may use what it is told now. What only this machine changes is asked about soon, at no cost. */
-export function validMs(node: Node, nowMs: number): number {
-  const trustMs = remainingTrustMs(node.confirmed, nowMs);
+function validMs(node: Node, { monotonicMs, trust }: Asked): number {
+  const trustMs = remainingTrustMs(node.confirmed, monotonicMs());
   if (isDirectory(node) && trustMs > 0) return trustMs; // and no look at all that is below it
+  if (asksAlways(trust) && !isDirectory(node)) return 0; // once it is closed others may change it
   return isLocal(node) ? SAME_CALL_MS : trustMs;
 }
 
@@ -103,21 +108,21 @@ function attributesValidMs(node: Node, entryValidMs: number): number {
   return isDirectory(node) ? Math.max(entryValidMs, DIRECTORY_ATTRIBUTES_MS) : entryValidMs;
 }
 
-export function attributesReply(node: Node, nowMs: number): AttributesReply {
+export function attributesReply(node: Node, asked: Asked): AttributesReply {
   return {
     attributes: attributesOf(node),
     // Worked out for those who ask: of a folder it may cost a look at everything in it.
     get attributesValidMs() {
-      return attributesValidMs(node, isDirectory(node) ? 0 : validMs(node, nowMs));
+      return attributesValidMs(node, isDirectory(node) ? 0 : validMs(node, asked));
     },
   };
 }
 
 /** An answer that gives the kernel one more reference to the node. */
-export function entryReply(node: Node, nowMs: number): Entry {
+export function entryReply(node: Node, asked: Asked): Entry {
   node.lookupCount += 1;
   let known: number | undefined;
-  const valid = (): number => (known ??= validMs(node, nowMs));
+  const valid = (): number => (known ??= validMs(node, asked));
   return {
     attributes: attributesOf(node),
     get attributesValidMs() {

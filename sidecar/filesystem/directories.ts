@@ -194,7 +194,7 @@ export class OpenDirectories {
     const { name, kind } = node;
     const inode = this.#view.inode(node);
     if (!withAttributes) return accept({ name, inode, kind, nextOffset, entry: undefined });
-    const entry = entryReply(node, this.#context.monotonicMs());
+    const entry = entryReply(node, this.#context);
     const accepted = accept({ name, inode, kind: isDirectory(node) ? "directory" : kind, nextOffset, entry });
     if (accepted) this.#context.journal.note(node);
     else node.lookupCount -= 1;

@@ -14,7 +14,7 @@ import {
   type Node,
 } from "./nodes.ts";
 import { placeSerial } from "./observations.ts";
-import { isTrusted } from "./trust.ts";
+import { asksAlways, isTrusted } from "./trust.ts";
 
 export class Lookup {
   readonly #context: Context;
@@ -39,8 +39,7 @@ export class Lookup {
     if (Buffer.byteLength(name) > NAME_MAX_BYTES)
       throw new FileSystemError("ENAMETOOLONG", "name longer than 255 bytes");
     const trusted = parent.children.get(name);
-    if (trusted !== undefined && (isTrusted(trusted.confirmed, monotonicMs()) || isLocal(trusted)))
-      return trusted;
+    if (trusted !== undefined && this.#needNotAsk(trusted)) return trusted;
     await this.#placed(parent);
     const known = parent.children.get(name);
     if (parent.authoritative || parent.postponed.has(name)) return known;
@@ -57,6 +56,12 @@ export class Lookup {
       await this.#explorer.name(parent, name, signal);
       return parent.children.get(name);
     });
+  }
+
+  #needNotAsk(node: Node): boolean {
+    const { trust, monotonicMs } = this.#context;
+    if (asksAlways(trust) && !isDirectory(node)) return isFile(node) && node.local;
+    return isTrusted(node.confirmed, monotonicMs()) || isLocal(node);
   }
 
   async require(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node> {

@@ -111,7 +111,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   }
 
   async getAttributes(_caller: Caller, inode: InodeId): Promise<seam.AttributesReply> {
-    return attributesReply(this.#tree.get(inode), this.#now());
+    return attributesReply(this.#tree.get(inode), this.context);
   }
 
   async setAttributes(
@@ -123,7 +123,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     await this.#parts.attributes.set(node, changes);
     this.context.journal.note(node);
     await this.told();
-    return attributesReply(node, this.#now());
+    return attributesReply(node, this.context);
   }
 
   async readLink(_caller: Caller, inode: InodeId): Promise<string> {
@@ -137,7 +137,9 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     const node = this.#tree.file(inode);
     return this.#parts.contested.watch(node, async () => {
       await this.#parts.lookup.confirmForOpen(node, caller.interrupted);
-      return this.#parts.openFiles.open(node, flags);
+      const opened = await this.#parts.openFiles.open(node, flags);
+      this.#parts.inherited.opened(opened.handle, caller.pid);
+      return opened;
     });
   }
 
@@ -153,6 +155,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     const owner = ownerOfNew(directory, caller, { mode, umask });
     const id = this.context.operationIdOf(caller);
     const { node, opened } = await this.#parts.creator.create(directory, name, { owner, flags }, id);
+    this.#parts.inherited.opened(opened.handle, caller.pid);
     return { entry: this.entry(node), opened };
   }
 
@@ -180,6 +183,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   async flush(caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#parts.openFiles.get(handle);
     if (await isAboutToBeWritten(node, caller.pid)) return;
+    if (await this.#parts.inherited.leavesToOpener(node, handle, caller.pid)) return;
     await this.#store(handle, false);
   }
 
@@ -201,6 +205,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
 
   async release(_inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#parts.openFiles.get(handle);
+    this.#parts.inherited.released(handle);
     await this.#parts.openFiles.release(handle);
     this.#tree.released(node);
   }
@@ -258,6 +263,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     this.#stopping = true;
     this.endServing();
     this.#parts.namespace.close();
+    this.#parts.inherited.stop();
     this.#parts.staleTails.stop();
     this.#parts.foreignChanges.stop();
     await this.#parts.patcher.flushAll();

@@ -105,7 +105,7 @@ export abstract class NameOperations extends RarerOperations implements Pick<Fil
   /** An answer that gives the kernel one more reference to the node. */
   protected entry(node: Node): Entry {
     this.context.journal.note(node);
-    return entryReply(node, this.context.monotonicMs());
+    return entryReply(node, this.context);
   }
 
   /** Whoever reads through the serve mount knows of it before the program that changed something is answered. */

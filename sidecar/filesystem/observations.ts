@@ -5,7 +5,7 @@
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Doubts } from "./doubts.ts";
-import { versionOf, type DirectoryNode, type Node } from "./nodes.ts";
+import { isFile, isLocal, versionOf, type DirectoryNode, type Node } from "./nodes.ts";
 import { confirmation, type Confirmation, type TrustRule } from "./trust.ts";
 
 /** Change records of one folder are tidied up above this many. */
@@ -138,4 +138,13 @@ export function isNews(object: ObjectInfo, node: Node): boolean {
 /** Another number than before means that the folder, or one above it, has another name in the bucket. */
 export function placeSerial({ movedSerial, parent }: DirectoryNode): number {
   return Math.max(movedSerial, parent === undefined ? 0 : placeSerial(parent));
+}
+
+/**
+ * Whether what this machine has of a node stays, whatever the bucket says of its name. Attributes that wait to be sent are
+ * for the version that was there: where `now` is another one, or nothing, they are for nobody.
+ */
+export function isKept(known: Node, now?: ObjectInfo): boolean {
+  if (!isFile(known) || known.local) return isLocal(known);
+  return known.patchOwed && known.version?.generation === now?.generation;
 }

@@ -13,6 +13,7 @@ import { FileData } from "./file-data.ts";
 import { FolderPlaceholders } from "./folder-placeholders.ts";
 import { FolderResources } from "./folder-resources.ts";
 import { ForeignChanges } from "./foreign-changes.ts";
+import { InheritedCloses } from "./inherited.ts";
 import { Lookup } from "./lookup.ts";
 import { Namespace } from "./namespace.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -53,6 +54,7 @@ export function makeParts(context: Context) {
     namespace,
     contested: new Contested(context, lookup, openFiles),
     directories: new OpenDirectories(context, lookup),
+    inherited: new InheritedCloses(context, saver),
     data,
     ranges: new RangeCopier(context, data),
     space: new FileSpace(context),

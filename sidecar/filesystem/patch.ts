@@ -7,7 +7,7 @@ import { isBucketError } from "../bucket/errors.ts";
 import type { OwedPatch } from "../copies/owed-work.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { encodeAttributes } from "./metadata.ts";
-import { isDirectory, movesEnded, type DirectoryNode, type Node } from "./nodes.ts";
+import { isDirectory, movesEnded, versionOf, type DirectoryNode, type Node } from "./nodes.ts";
 
 /** How long changes are gathered. */
 const GATHER_MS = 1000;
@@ -55,10 +55,11 @@ export class Patcher {
   async flushInTurn(node: Node): Promise<void> {
     clearTimeout(this.#gathering.get(node));
     this.#gathering.delete(node);
-    if (!node.patchOwed || !this.#context.tree.isAttached(node)) {
+    if (!node.patchOwed) {
       this.#owing.delete(node);
       return;
     }
+    if (!this.#context.tree.isAttached(node)) return this.#owedToNobody(node);
     if (isDirectory(node) && this.#target(node) === undefined && (await this.#ensurePlaceholder(node)))
       return;
     const target = this.#target(node);
@@ -71,6 +72,15 @@ export class Patcher {
     this.#context.journal.note(node);
     this.#owing.delete(node);
     await this.#context.owed.patchDone(target.name);
+  }
+
+  /** Its object was removed, or replaced. */
+  async #owedToNobody(node: Node): Promise<void> {
+    node.patchOwed = false;
+    this.#owing.delete(node);
+    this.#context.journal.note(node);
+    const version = versionOf(node);
+    if (version !== undefined) await this.#context.owed.patchMoot(version.name, version.generation);
   }
 
   /** Sends all that is gathered. What fails stays owed, in copies.db, to this run or the next. */

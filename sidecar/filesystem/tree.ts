@@ -10,10 +10,10 @@ import type { InodeId } from "./filesystem.ts";
 import { ROOT_INODE } from "./filesystem.ts";
 import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
-import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, isLocal, type Node } from "./nodes.ts";
+import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, type Node } from "./nodes.ts";
 import { NodeTable } from "./node-table.ts";
 import { EVERY_NAME } from "./doubts.ts";
-import { isNews, Observations, type Observation } from "./observations.ts";
+import { isKept, isNews, Observations, type Observation } from "./observations.ts";
 import { takeAttributes } from "./take-attributes.ts";
 import type { TreeOptions } from "./tree-options.ts";
 import { confirmation } from "./trust.ts";
@@ -115,7 +115,7 @@ export class Tree {
     if (!this.#observations.mayTell(directory, name, observation)) return;
     const known = directory.children.get(name);
     if (isDirectory(known)) return; // `a` beside `a/`: the folder has the name
-    if (known !== undefined && isLocal(known)) return;
+    if (known !== undefined && isKept(known, object)) return;
     if (known !== undefined && this.#observations.isLate(known, object, observation)) return;
     const node =
       known?.version?.generation === object.generation
@@ -146,7 +146,7 @@ export class Tree {
     if (!this.#observations.mayTell(directory, name, observation))
       return isDirectory(known) ? known : undefined;
     if (known !== undefined && !isDirectory(known)) {
-      if (isLocal(known)) return undefined;
+      if (isKept(known)) return undefined;
       this.#detachForeign(directory, known);
     }
     const folder = isDirectory(known) ? known : this.addDirectory(directory, name);
@@ -170,7 +170,7 @@ export class Tree {
   /** The bucket has nothing of this name. */
   observeAbsence(directory: DirectoryNode, name: string, observation: Observation): void {
     const known = directory.children.get(name);
-    if (known === undefined || !this.#observations.mayTell(directory, name, observation) || isLocal(known))
+    if (known === undefined || !this.#observations.mayTell(directory, name, observation) || isKept(known))
       return;
     this.#detachForeign(directory, known);
   }

@@ -37,6 +37,14 @@ export function remainingTrustMs(confirmed: Confirmation | undefined, nowMs: num
   return Math.max(0, confirmed.atMs + confirmed.trustMs - nowMs);
 }
 
+/**
+ * Whether every look-up asks (`--freshness 0`): then an open sees whatever was closed before it began, on any machine. The
+ * kernel looks a name up before each open, so the open itself may go by the answer of its look-up.
+ */
+export function asksAlways({ freshnessMs, soleWriter }: TrustRule): boolean {
+  return freshnessMs === 0 && !soleWriter;
+}
+
 /** Whether an operation that starts now may rely on the confirmation. */
 export function isTrusted(confirmed: Confirmation | undefined, nowMs: number): boolean {
   return confirmed !== undefined && nowMs < confirmed.atMs + Math.max(confirmed.trustMs, SAME_CALL_MS);

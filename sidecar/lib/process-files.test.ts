@@ -5,7 +5,7 @@ import path from "node:path";
 
 import test, { type ExecutionContext } from "ava";
 
-import { findWriter, hasWritableOnFuse, processes } from "./process-files.ts";
+import { findWriter, hasWritableOnFuse, processes, threadGroupOf } from "./process-files.ts";
 
 /** A file on a file system whose device number stat(2) and mountinfo agree about, and a process that has it open. */
 async function opened(t: ExecutionContext, redirection: string) {
@@ -42,4 +42,11 @@ test("whether a process has a file of a FUSE mount is not guessed", async (t) =>
   const { pid, inode } = await opened(t, ">>");
   t.false(await hasWritableOnFuse(pid, inode), "it is no FUSE mount");
   t.false(await hasWritableOnFuse(0, inode));
+});
+
+test("the process of a thread is known, and of one that is gone it is not", async (t) => {
+  const [other] = fs.readdirSync("/proc/self/task").filter((thread) => Number(thread) !== process.pid);
+  t.is(await threadGroupOf(Number(other)), process.pid);
+  t.is(await threadGroupOf(process.pid), process.pid);
+  t.is(await threadGroupOf(2 ** 22 + 1), undefined, "no thread has such a number");
 });

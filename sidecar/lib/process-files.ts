@@ -14,9 +14,19 @@ const O_ACCMODE = 0o3;
  * Whether process (or thread) `pid` has the file with this inode number on a FUSE mount open for writing. False
  * when it cannot be known (another pid namespace, the process is gone, no answer in time). Source: proc(5), fdinfo.
  */
-export async function hasWritableOnFuse(pid: number, inode: number): Promise<boolean> {
+export async function hasWritableOnFuse(pid: number, inode: number, limitMs = LIMIT_MS): Promise<boolean> {
   if (pid === 0) return false;
-  return Promise.race([look(pid, inode).catch(() => false), delay(LIMIT_MS, false, { ref: false })]);
+  return Promise.race([look(pid, inode).catch(() => false), delay(limitMs, false, { ref: false })]);
+}
+
+/**
+ * The process that a thread belongs to. Undefined when it cannot be known (another pid namespace, the thread is gone, no
+ * answer in time). Source: proc_pid_status(5), Tgid.
+ */
+export async function threadGroupOf(thread: number, limitMs = LIMIT_MS): Promise<number | undefined> {
+  const status = readFile(`/proc/${thread}/status`, "latin1").catch(() => "");
+  const group = field(await Promise.race([status, delay(limitMs, "", { ref: false })]), "Tgid");
+  return group === undefined ? undefined : Number(group);
 }
 
 /** All processes but this one, the youngest first: numbers are given out in turn, and begin again at pid_max. */

@@ -1,0 +1,99 @@
+// Closes of a descriptor that a program has inherited from the one that opened the file (RULES 26).
+//
+// `for i in …; do /bin/echo $i; done > file`: the shell opens the file, and each child closes it as it ends. The shell will
+// close it too, and hears then how it went. So nobody waits for what a child's close has to store: it is uploaded
+// soon, together with what other children write meanwhile.
+//
+// That holds for as long as the opener has a descriptor of the file left. One that has closed it, or is gone, has left
+// the file to whom it was handed on: then that one's close is what counts, and waits.
+
+import { hasWritableOnFuse, threadGroupOf } from "../lib/process-files.ts";
+import type { Context } from "./context.ts";
+import type { HandleId } from "./filesystem.ts";
+import type { FileNode } from "./nodes.ts";
+import type { Saver } from "./save.ts";
+
+/** From a close that was not waited for to the upload: about one write a second to one name is the service's ceiling. */
+const GATHER_MS = 1000;
+/** What cannot be found out about processes in this time is not known, and the close waits. */
+const LOOK_MS = 1000;
+
+export class InheritedCloses {
+  readonly #context: Context;
+  readonly #saver: Saver;
+  /** Thread that opened each handle, as far as it is known: not after another worker has taken over. */
+  readonly #openers = new Map<HandleId, number>();
+  /**
+   * By file and handle, the process that opened it and was seen to have a descriptor still. It cannot lose that without
+   * closing one, so this holds until it does.
+   */
+  readonly #holders = new WeakMap<FileNode, Map<HandleId, number>>();
+  readonly #gathering = new Map<FileNode, NodeJS.Timeout>();
+
+  constructor(context: Context, saver: Saver) {
+    this.#context = context;
+    this.#saver = saver;
+  }
+
+  /** `thread` is 0 where it is not known; then every close of the handle waits. */
+  opened(handle: HandleId, thread: number): void {
+    if (thread !== 0) this.#openers.set(handle, thread);
+  }
+
+  released(handle: HandleId): void {
+    this.#openers.delete(handle);
+  }
+
+  /** Nothing is uploaded from now on but by closes. */
+  stop(): void {
+    for (const timer of this.#gathering.values()) clearTimeout(timer);
+    this.#gathering.clear();
+  }
+
+  /**
+   * Whether `thread` closes what another process opened and has open still. If so, what there is to store will be
+   * uploaded soon; how that goes is told to the opener, whose own close tries again what failed.
+   */
+  async leavesToOpener(node: FileNode, handle: HandleId, thread: number): Promise<boolean> {
+    const opener = this.#openers.get(handle);
+    if (opener === undefined || opener === thread || thread === 0) return this.#waits(node);
+    const holders = this.#holders.get(node) ?? new Map<HandleId, number>();
+    this.#holders.set(node, holders);
+    const process = await threadGroupOf(thread, LOOK_MS);
+    const holder = holders.get(handle) ?? (await threadGroupOf(opener, LOOK_MS));
+    if (process === undefined || holder === undefined || process === holder) return this.#waits(node);
+    if ([...holders.values()].includes(process)) this.#holders.delete(node); // it closes something else of this file
+    if (!holders.has(handle)) {
+      if (!(await hasWritableOnFuse(holder, node.id, LOOK_MS))) return false;
+      holders.set(handle, holder); // to no effect if one of them has closed meanwhile
+    }
+    this.#uploadSoon(node);
+    return true;
+  }
+
+  #waits(node: FileNode): false {
+    this.#holders.delete(node);
+    return false;
+  }
+
+  #uploadSoon(node: FileNode): void {
+    if (this.#gathering.has(node)) return;
+    const timer = setTimeout(() => {
+      this.#gathering.delete(node);
+      this.#context.background.start("upload what was written by inherited descriptors", () =>
+        this.#upload(node),
+      );
+    }, GATHER_MS);
+    this.#gathering.set(node, timer);
+  }
+
+  async #upload(node: FileNode): Promise<void> {
+    if (node.opened.size === 0) return; // its last close has seen to it
+    try {
+      await (this.#context.owing()?.acknowledge(node, true) ?? this.#saver.save(node));
+    } finally {
+      this.#context.journal.note(node);
+      await this.#context.witness().told();
+    }
+  }
+}
