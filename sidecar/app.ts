@@ -101,6 +101,7 @@ export async function assemble(
   const { uid, gid } = options;
   const fileSystem = new MountedFileSystem({
     bucket,
+    availability: options.offlineReads ? bucket.availability : undefined,
     store,
     owed: new OwedWork(state.database),
     background,
