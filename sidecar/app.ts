@@ -102,6 +102,7 @@ export async function assemble(
   const { uid, gid } = options;
   const fileSystem = new MountedFileSystem({
     bucket,
+    availability: options.offlineReads ? bucket.availability : undefined,
     store,
     owed: new OwedWork(state.database),
     background,

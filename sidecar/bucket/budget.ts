@@ -27,6 +27,11 @@ export class Budget {
     return this.#limitMs;
   }
 
+  /** Of the start, or the last progress. */
+  get sinceMs(): number {
+    return this.#since;
+  }
+
   leftMs(): number {
     return this.#limitMs - (this.#clock() - this.#since);
   }

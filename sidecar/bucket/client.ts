@@ -3,6 +3,7 @@
 import { performance } from "node:perf_hooks";
 
 import type { Log } from "../telemetry/log.ts";
+import { Availability } from "./availability.ts";
 import { credentialsFor, type Credentials } from "./auth.ts";
 import type { Bucket } from "./bucket.ts";
 import type { Clock } from "./budget.ts";
@@ -15,6 +16,7 @@ import { list } from "./list.ts";
 import { Measure } from "./measure.ts";
 import { Mover } from "./move.ts";
 import { patch } from "./patch.ts";
+import { probe } from "./probe.ts";
 import { read } from "./read.ts";
 import { remove } from "./remove.ts";
 import { awaitRename, renameFolder } from "./rename-folder.ts";
@@ -43,6 +45,7 @@ export interface BucketOptions {
 /** A bucket that counts what it asks for. */
 export interface MeasuredBucket extends Bucket {
   readonly measure: Measure;
+  readonly availability: Availability;
 }
 
 /** Connects to nothing yet: the first request does. */
@@ -52,16 +55,19 @@ export function openBucket(options: BucketOptions): MeasuredBucket {
   const credentials = options.credentials ?? credentialsFor(endpoint);
   const transport = new Transport(endpoint, credentials, options.userAgent ?? "sidemount", measure);
   const clock = options.clock ?? (() => performance.now());
-  const requests = new Requests(bucket, transport, measure, options, {
+  const availability: Availability = new Availability((signal) => probe(requests, signal), clock, log);
+  const requests: Requests = new Requests(bucket, transport, measure, options, {
     clock,
     random: options.random ?? Math.random,
     log,
+    availability,
   });
   const soleWriter = options.soleWriter ?? false;
   const mover = new Mover(requests, soleWriter);
   return {
     name: bucket,
     measure,
+    availability,
     check: async () => {
       await credentials.prepare?.();
       return check(requests, endpoint);
@@ -85,6 +91,9 @@ export function openBucket(options: BucketOptions): MeasuredBucket {
         renameFolder(requests, source, destination, renameOptions.uncertain ?? false),
       renamed: (operation, patienceMs) => awaitRename(requests, operation, patienceMs),
     },
-    close: () => transport.close(),
+    close: () => {
+      availability.close();
+      return transport.close();
+    },
   };
 }

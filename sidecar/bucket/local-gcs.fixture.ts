@@ -57,6 +57,7 @@ export interface Session {
   readonly bucket: ReturnType<typeof bucketAt>;
   /** What will go wrong in this bucket, besides what was said before. */
   readonly faults: (...rules: Fault[]) => Promise<void>;
+  readonly clearFaults: () => Promise<void>;
   /** What this bucket was asked since the last call. */
   readonly requests: () => Promise<LoggedRequest[]>;
 }
@@ -108,6 +109,7 @@ async function start(): Promise<{ gcs: LocalGcs; stop: () => Promise<void> }> {
             rules.map((rule) => ({ ...rule, bucket })),
           );
         },
+        clearFaults: async () => void (await ask(url, "DELETE", `/admin/faults?bucket=${bucket}`)),
         async requests() {
           const all = (await ask(url, "GET", `/admin/requests?after=${seen}`)) as LoggedRequest[];
           seen = all.at(-1)?.sequence ?? seen;

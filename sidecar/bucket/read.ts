@@ -30,6 +30,7 @@ export async function* read(
   const budget = requests.dataBudget();
   let position = start;
   let checksum = 0;
+  let told: BucketError | undefined;
   while (position < end) {
     const call = callFor(requests, object, position, end, options.signal);
     try {
@@ -41,13 +42,16 @@ export async function* read(
           throw new BucketError("invalid", `${call.about}: more bytes came than were asked for`);
         if (whole) checksum = crc32cOf(chunk, checksum);
         budget.reached(position);
+        told = undefined;
         yield chunk;
         budget.restart(); // the caller's own time
       }
       if (position < end) throw new BucketError("unavailable", `${call.about}: the answer ended early`);
     } catch (error) {
       if (!(error instanceof BucketError)) throw error;
-      await requests.waitToRepeat(call, budget, error);
+      if (error.kind !== "deadline") told = error;
+      // As in Requests.repeat: a last try that the deadline cut short says less than the one before it.
+      await requests.waitToRepeat(call, budget, told ?? error);
     }
   }
   if (whole && checksum !== object.crc32c) {

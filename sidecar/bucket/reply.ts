@@ -48,6 +48,7 @@ export class Reply {
   /** The body as it arrives. Time the caller takes between chunks does not count against the service. */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     try {
+      this.#watch.moved(); // of a body that is read as it comes each piece has its own time
       for await (const chunk of this.#response.body as AsyncIterable<Buffer>) {
         this.#measure.bytesReceived += chunk.length;
         this.#watch.rest();

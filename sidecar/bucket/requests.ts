@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { failPoint } from "../lib/fail-point.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Availability } from "./availability.ts";
 import type { Dated } from "./bucket.ts";
 import { Budget, type Clock } from "./budget.ts";
 import { asUncertain, BucketError } from "./errors.ts";
@@ -25,6 +26,14 @@ export interface Answer {
 // From this try on a repetition is news for whoever runs the mount; before, it is weather.
 const notableAttempt = 3;
 
+interface Outside {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  /** Told what became of each request; absent where nobody goes by it. */
+  readonly availability?: Availability;
+}
+
 export class Requests {
   readonly bucket: string;
   readonly log: Log;
@@ -33,13 +42,14 @@ export class Requests {
   readonly #limits: { readonly deadlineMs: number; readonly metadataDeadlineMs: number };
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #availability: Availability | undefined;
 
   constructor(
     bucket: string,
     transport: Transport,
     measure: Measure,
     limits: { readonly deadlineMs: number; readonly metadataDeadlineMs: number },
-    outside: { readonly clock: Clock; readonly random: () => number; readonly log: Log },
+    outside: Outside,
   ) {
     this.bucket = bucket;
     this.log = outside.log;
@@ -48,6 +58,7 @@ export class Requests {
     this.#limits = limits;
     this.#clock = outside.clock;
     this.#random = outside.random;
+    this.#availability = outside.availability;
   }
 
   /** `/storage/v1/b/BUCKET`, and below it. */
@@ -89,6 +100,7 @@ export class Requests {
     failPoint(`before-${call.operation}`);
     const reply = await this.#transport.send(call, limitMs);
     failPoint(`after-${call.operation}`);
+    if (reply.status < 500 && reply.status !== 408 && reply.status !== 429) this.#availability?.answered();
     if ((reply.status >= 200 && reply.status < 300) || accept.includes(reply.status)) return reply;
     const body = await reply.text();
     throw serviceError(call.about, { status: reply.status, retryAfter: reply.header("retry-after"), body });
@@ -126,14 +138,19 @@ export class Requests {
     this.#measure.failed(error);
     const attempt = budget.failed();
     const delayMs = retryDelayMs(error, attempt, budget.leftMs(), this.#random);
-    if (delayMs === undefined) throw error;
+    if (delayMs === undefined) {
+      this.#availability?.gaveUp(error, budget.sinceMs);
+      throw error;
+    }
     this.#noteRepetition(call.about, attempt, delayMs, error);
     await pause(delayMs, call.signal);
   }
 
   #noteRepetition(request: string, attempt: number, delayMs: number, err: BucketError): void {
     this.#measure.repeated += 1;
-    const level = attempt === notableAttempt ? "warn" : "debug"; // once for each request, not once for each try
+    // Once for each request, not once for each try; while nothing is answered that is said once for all of them.
+    const notable = attempt === notableAttempt && this.#availability?.away === undefined;
+    const level = notable ? "warn" : "debug";
     this.log[level]({ request, attempt, delayMs, kind: err.kind, err }, "bucket request will be repeated");
   }
 }

@@ -108,7 +108,6 @@ export class Transport {
         body: body === undefined ? null : this.#watched(body, watch),
         signal: watch.signal,
       });
-      watch.moved();
       return new Reply(response, watch, this.#measure);
     } catch (error) {
       watch.end();

@@ -51,9 +51,18 @@ function asJson(found: Found): object {
   const { directory, supervisorPid, mountedMs } = found.mount;
   const known = { directory, supervisorPid, since: isoOf(mountedMs) };
   if ("failure" in found) return { ...known, answers: false, ...found.failure };
-  const { pid, startedMs, lastError, ...rest } = found.answer;
+  const { pid, startedMs, lastError, away, ...rest } = found.answer;
   const last = lastError === undefined ? null : { ...lastError, atMs: undefined, at: isoOf(lastError.atMs) };
-  return { ...known, answers: true, ...rest, workerPid: pid, workerSince: isoOf(startedMs), lastError: last };
+  const gone = away === undefined ? null : { ...away, sinceMs: undefined, since: isoOf(away.sinceMs) };
+  return {
+    ...known,
+    answers: true,
+    ...rest,
+    away: gone,
+    workerPid: pid,
+    workerSince: isoOf(startedMs),
+    lastError: last,
+  };
 }
 
 function isoOf(ms: number | undefined): string | null {
@@ -76,6 +85,7 @@ function asText(found: Found): string {
     ...(answer.serveDirectory === undefined
       ? []
       : ([["serves", answer.serveDirectory]] as [string, string][])),
+    ...(answer.away === undefined ? [] : ([["away", awayWords(answer)]] as [string, string][])),
     ["mounted", `${shownTime(mountedMs)}, ${channelWords(answer)}`],
     ["processes", processWords(answer, supervisorPid)],
     ["open", counted(answer.openFiles, "file")],
@@ -102,6 +112,12 @@ function lines(title: string, rows: readonly (readonly [string, string])[]): str
 function bucketWords({ bucket, prefix, endpoint, readOnly }: StatusAnswer): string {
   const at = endpoint === GOOGLE ? "" : ` at ${endpoint}`;
   return `gs://${bucket}/${prefix}${at}${readOnly ? ", for reading only" : ""}`;
+}
+
+function awayWords({ away, offlineReads }: StatusAnswer): string {
+  if (away === undefined) return "no";
+  const meanwhile = offlineReads ? "what is known is used" : "what must be confirmed fails";
+  return `the bucket does not answer since ${shownTime(away.sinceMs)}; ${meanwhile} (${away.kind}: ${away.message})`;
 }
 
 function channelWords({ channel, passthrough }: StatusAnswer): string {

@@ -23,6 +23,8 @@ export interface MountOptions {
   /** Longest time a confirmed version is trusted; 0 asks at every open. */
   readonly freshnessMs: number;
   readonly soleWriter: boolean;
+  /** While the bucket does not answer, what is known is used although its trust has ended. */
+  readonly offlineReads: boolean;
   /** `off`, `auto`, or the full name of the subscription that tells of changes made elsewhere. */
   readonly notifications: string;
   /** Where `auto` makes what it needs; absent: in the project of the credentials. */

@@ -177,6 +177,17 @@ export const optionTable = {
     help: "Nobody else writes here: never ask again what is known. If it is not true, that is noticed at the next write.",
     parse: parseBoolean,
   }),
+  offlineReads: option({
+    flag: "offline-reads",
+    negatable: true,
+    environment: "SIDEMOUNT_OFFLINE_READS",
+    default: "true",
+    group: "Freshness",
+    help:
+      "While the bucket does not answer, go on with what is known: names, listings, and files that are here whole, also " +
+      "when it is time to ask whether others changed them. Without it they fail (EIO).",
+    parse: parseBoolean,
+  }),
   lockNames: option({
     flag: "lock-names",
     placeholder: "PATTERNS",

@@ -39,6 +39,7 @@ test("bucket and folder alone give the documented defaults", (t) => {
     directoryMode: 0o777,
     freshnessMs: 60_000,
     soleWriter: false,
+    offlineReads: true,
     notifications: "off",
     lockNames: ["*.lock", "*.lck", "*.pid", ".~lock.*"],
     drainTimeoutMs: 25_000,
@@ -190,6 +191,7 @@ test("-o takes what stands in /etc/fstab and ignores what is meant for others", 
   });
   t.like(options, { readOnly: true, allowOther: true, uid: 33, gid: 33, prefix: "photos/" });
   t.false(resolve({ fstab: ["no_allow_other"] }).allowOther);
+  t.false(resolve({ fstab: ["no_offline_reads"] }).offlineReads);
 });
 
 test("an unknown -o is refused with the nearest known one", (t) => {

@@ -85,6 +85,8 @@ async function statusOf(
     kept: await store.kept.counts(),
     cache: store.cache,
     disk: await store.space.look(),
+    away: bucket.availability.away,
+    offlineReads: options.offlineReads,
     lastError: bucket.measure.lastTrouble,
   };
 }

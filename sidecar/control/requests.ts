@@ -24,6 +24,9 @@ export interface StatusAnswer {
   };
   readonly cache: { readonly usedBytes: number; readonly limitBytes: number };
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number; readonly reserveBytes: number };
+  /** Since when the bucket has not answered; undefined while it does. */
+  readonly away: { readonly sinceMs: number; readonly kind: string; readonly message: string } | undefined;
+  readonly offlineReads: boolean;
   readonly lastError: { readonly atMs: number; readonly kind: string; readonly message: string } | undefined;
 }
 

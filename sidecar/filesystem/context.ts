@@ -1,5 +1,6 @@
 // What the groups of operations share: handed to each of them once, when the filesystem is assembled.
 
+import type { Availability } from "../bucket/availability.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { OwedWork } from "../copies/owed-work.ts";
 import type { CopyStore } from "../copies/store.ts";
@@ -17,6 +18,8 @@ import type { TrustRule } from "./trust.ts";
 /** What a mounted filesystem is made of. */
 export interface FileSystemOptions {
   readonly bucket: Bucket;
+  /** Given where what is known may be used while the bucket does not answer (`--offline-reads`). */
+  readonly availability?: Availability | undefined;
   readonly store: CopyStore;
   readonly owed: OwedWork;
   readonly background: Background;

@@ -3,6 +3,7 @@
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer, LongListing } from "./explore.ts";
+import { LastAnswers } from "./last-answers.ts";
 import { NAME_MAX_BYTES, OBJECT_NAME_MAX_BYTES } from "./names.ts";
 import {
   holdingNames,
@@ -19,10 +20,12 @@ import { asksAlways, isTrusted } from "./trust.ts";
 export class Lookup {
   readonly #context: Context;
   readonly #explorer: Explorer;
+  readonly #last: LastAnswers;
 
   constructor(context: Context, explorer: Explorer) {
     this.#context = context;
     this.#explorer = explorer;
+    this.#last = new LastAnswers(context.availability);
   }
 
   /** The node of this name as the trust rule allows it to be known, or undefined: there is none. */
@@ -35,7 +38,7 @@ export class Lookup {
   }
 
   async #find(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {
-    const { tree, monotonicMs, trust, store } = this.#context;
+    const { tree, monotonicMs, trust } = this.#context;
     if (Buffer.byteLength(name) > NAME_MAX_BYTES)
       throw new FileSystemError("ENAMETOOLONG", "name longer than 255 bytes");
     const trusted = parent.children.get(name);
@@ -46,8 +49,21 @@ export class Lookup {
     if (trust.soleWriter && isTrusted(parent.listed, monotonicMs())) return known;
     const key = tree.objectName(parent) + name;
     if (Buffer.byteLength(key) > OBJECT_NAME_MAX_BYTES) return undefined;
+    if (known === undefined) return this.#ask(parent, name, signal);
+    return holdingNames(parent, async () => {
+      const silence = await this.#last.ask(() => this.#ask(parent, name, signal));
+      const found = parent.children.get(name);
+      if (silence !== undefined && found === undefined) throw silence;
+      return found;
+    });
+  }
+
+  /** What the bucket says of the name, asked in the way that suits what is known of it. */
+  async #ask(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {
+    const { tree, store } = this.#context;
+    const known = parent.children.get(name);
     if (known !== undefined && !isDirectory(known)) await this.#explorer.confirm(known, signal);
-    else if (known === undefined && (await store.knows(key)))
+    else if (known === undefined && (await store.knows(tree.objectName(parent) + name)))
       await this.#explorer.object(parent, name, signal);
     const confirmed = parent.children.get(name);
     if (confirmed !== undefined && !isDirectory(confirmed)) return confirmed;
@@ -80,9 +96,21 @@ export class Lookup {
       await this.#placed(directory);
       if (directory.authoritative) return undefined;
       const stayed = this.#watchPlace(directory);
-      const long = await this.#explorer.folder(directory, signal);
+      const long = await this.#listFolder(directory, signal);
       if (stayed()) return long;
     }
+  }
+
+  async #listFolder(directory: DirectoryNode, signal?: AbortSignal): Promise<LongListing | undefined> {
+    if (directory.listed === undefined) return this.#explorer.folder(directory, signal);
+    return holdingNames(directory, async () => {
+      let long: LongListing | undefined;
+      const silence = await this.#last.ask(async () => {
+        long = await this.#explorer.folder(directory, signal);
+      });
+      if (silence !== undefined && directory.listed === undefined) throw silence;
+      return long;
+    });
   }
 
   /** Before an open: asks again unless the version is trusted. ESTALE if the name stands for something newer (RULES 24). */
@@ -92,7 +120,7 @@ export class Lookup {
     if (isTrusted(node.confirmed, now) || (isFile(node) && node.heldUntilMs > now)) return;
     await this.#placed(node.parent);
     if (node.parent.authoritative) return;
-    await this.#explorer.confirm(node, signal);
+    await this.#last.ask(() => this.#explorer.confirm(node, signal));
     if (node.parent === undefined) throw new FileSystemError("ESTALE", "the name has a newer version");
   }
 

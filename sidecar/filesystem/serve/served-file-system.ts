@@ -23,6 +23,7 @@ import type {
   Kernel,
   OpenedFile,
 } from "../filesystem.ts";
+import { LastAnswers } from "../last-answers.ts";
 import type { Lookup } from "../lookup.ts";
 import { decodeAttributes } from "../metadata.ts";
 import { isFile, movesEnded, type DirectoryNode, type FileNode, type Node } from "../nodes.ts";
@@ -55,6 +56,7 @@ export interface ServedFileSystemParts {
 export class ServedFileSystem extends RefusingChanges implements FileSystem {
   readonly #context: Context;
   readonly #lookup: Lookup;
+  readonly #last: LastAnswers;
   readonly #contested: Contested;
   readonly #nodes: ServedNodes;
   readonly #bytes: VersionBytes;
@@ -68,6 +70,7 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   ) {
     super();
     this.#context = context;
+    this.#last = new LastAnswers(context.availability);
     this.#lookup = lookup;
     this.#contested = contested;
     this.#nodes = nodes;
@@ -161,7 +164,15 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
   ): Promise<Entry | undefined> {
     const trusted = node.version !== undefined && isTrusted(node.confirmed, this.#context.monotonicMs());
     if (!trusted) {
-      const foreign = await this.#foreign(parent, node, signal);
+      let foreign: Entry | undefined;
+      let waiting = true;
+      const silence = await this.#last.ask(async () => {
+        const entry = await this.#foreign(parent, node, signal);
+        if (waiting) foreign = entry;
+        else if (entry !== undefined) this.#nodes.forget(entry.attributes.inode, 1); // nobody was told of it
+      });
+      waiting = false;
+      if (silence !== undefined && node.version === undefined) throw silence;
       if (foreign !== undefined) return foreign;
     }
     const ready = late || (await this.#bytes.isReadable(node));

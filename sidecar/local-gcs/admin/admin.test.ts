@@ -59,6 +59,10 @@ test("a fault rule strikes the next requests of its method and name", async (t) 
   t.is((await gcs.get(objectPath("b"))).status, 500);
   await gcs.send("DELETE", "/admin/faults");
   t.is((await gcs.get(objectPath("b"))).status, 200);
+  await faults(gcs, { action: "return-500", bucket: "bkt" }, { action: "return-500", bucket: "other" });
+  await gcs.send("DELETE", "/admin/faults?bucket=bkt");
+  t.is((await gcs.get(objectPath("b"))).status, 200);
+  t.like(JSON.parse((await gcs.get("/admin/faults")).text), [{ bucket: "other" }]);
   t.is((await faults(gcs, { action: "dance" })).status, 400);
   t.is((await faults(gcs, { count: 1 })).status, 400);
 });

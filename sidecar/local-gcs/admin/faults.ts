@@ -60,8 +60,9 @@ export class FaultRules {
     this.#rules.push(...rules.map((rule) => new LiveRule(rule)));
   }
 
-  clear(): void {
-    this.#rules = [];
+  /** Those of one bucket, or all. */
+  clear(bucket?: string): void {
+    this.#rules = this.#rules.filter(({ rule }) => bucket !== undefined && rule.bucket !== bucket);
   }
 
   /** The rules with the number of times each may still strike. */

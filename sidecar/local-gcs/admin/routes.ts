@@ -108,8 +108,8 @@ function addFaults(app: FastifyInstance, { faults }: Conditions): void {
     orInvalid(() => faults.add(request.body));
     return faults.remaining;
   });
-  app.delete("/admin/faults", () => {
-    faults.clear();
+  app.delete<{ Querystring: { bucket?: string } }>("/admin/faults", (request) => {
+    faults.clear(request.query.bucket);
     return {};
   });
 }
