@@ -7,7 +7,10 @@
 import { readFile, readdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 
-const LIMIT_MS = 100;
+/** Long for a kernel that reads its own tables, also on a machine that has much else to do: mostly it is a millisecond. */
+const LIMIT_MS = 1000;
+/** A look at all processes, which mostly ends with the first ones. */
+const SEARCH_LIMIT_MS = 100;
 const O_ACCMODE = 0o3;
 
 /**
@@ -60,7 +63,7 @@ export async function findWriter(
     }
     return undefined;
   };
-  const found = await Promise.race([search(), delay(LIMIT_MS, undefined, { ref: false })]);
+  const found = await Promise.race([search(), delay(SEARCH_LIMIT_MS, undefined, { ref: false })]);
   stop.abort();
   return found;
 }
