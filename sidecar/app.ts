@@ -124,7 +124,7 @@ export async function assemble(
     monotonicMs: () => performance.now(),
     wallNs,
   });
-  const restored = handover.database && fileSystem.takeOver(handover.database);
+  const restored = again ? handover.database && fileSystem.takeOver(handover.database) : undefined;
   await store.takeOver();
   await store.space.watch();
   if (!again) await uploadOwed({ bucket, owed: store.owed, mountId, readOnly: options.readOnly, log });

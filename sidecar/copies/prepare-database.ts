@@ -14,6 +14,7 @@ export function prepareDatabase(database: DatabaseSync): void {
       `it was written by a newer sidemount (tables of version ${found}, this one knows ${SCHEMA_VERSION})`,
     );
   database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000;");
+  if (found === SCHEMA_VERSION) return; // programs may be waiting for a new worker, and each commit for the disk
   database.exec("BEGIN IMMEDIATE");
   try {
     for (let version = found; version > 0 && version < SCHEMA_VERSION; version += 1) {

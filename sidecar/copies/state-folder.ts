@@ -179,13 +179,15 @@ async function checkIdentity(
         `${new Date(found).toISOString()}; the one there is now was made at ` +
         `${new Date(bucketCreatedMs).toISOString()}${await owedWords(database)}; give this mount its own --state-dir`,
     );
+  const missing = Object.entries(wanted).filter(
+    ([key, value]) => value !== undefined && known[key as keyof StateIdentity] === undefined,
+  );
+  if (missing.length === 0) return; // nothing to wait for the disk for
   await database.write(
-    ...Object.entries(wanted)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => ({
-        sql: "INSERT OR IGNORE INTO identity (key, value) VALUES (?, ?)",
-        values: [key, String(value)],
-      })),
+    ...missing.map(([key, value]) => ({
+      sql: "INSERT OR IGNORE INTO identity (key, value) VALUES (?, ?)",
+      values: [key, String(value)],
+    })),
   );
 }
 

@@ -89,7 +89,9 @@ eachChannel(
     await delay(1500);
     t.is(await mount.stop(), 75);
     await server.clearFaults();
+    await server.latency(200); // what is not waited for would come too late
     await mount.start();
+    await server.latency(0);
     t.is((await server.stat("f"))?.metadata?.["goog-reserved-posix-mode"], "600");
     t.is((await stat(mount.path("f"))).mode & 0o777, 0o600);
   },
