@@ -3,7 +3,10 @@
 // One row a local copy. A row in state `clean` or `partial` promises that the ranges it names hold exactly the
 // bytes of that object version; it is withdrawn, durably, before anyone may write to the file again.
 
-/** Raised when the tables change, with a step in MIGRATIONS; a newer version is refused rather than guessed at. */
+/**
+ * Raised when the tables change, with a step in MIGRATIONS; a newer version is refused rather than guessed at. A further table
+ * that an earlier version may leave alone needs neither.
+ */
 export const SCHEMA_VERSION = 2;
 
 /** What makes the tables of the next version of those of the version that is the key. Nothing is taken away by it. */
@@ -64,6 +67,14 @@ CREATE TABLE IF NOT EXISTS removals (
   object TEXT NOT NULL,
   generation INTEGER NOT NULL,
   PRIMARY KEY (object, generation)
+) STRICT;
+
+-- Uploads nobody knows the outcome of, under names that were removed or left since: what they make is deleted (RULES 6).
+CREATE TABLE IF NOT EXISTS tombstones (
+  object TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  since_ms INTEGER NOT NULL,
+  PRIMARY KEY (object, operation)
 ) STRICT;
 
 -- Exchanges of two names under way: the first object is copied aside, then each goes over the other.

@@ -25,6 +25,7 @@ import { Saver } from "./save.ts";
 import { FileSpace } from "./space.ts";
 import { AttributeSetter } from "./set-attributes.ts";
 import { StaleTails } from "./stale-tails.ts";
+import { Tombstones } from "./tombstones.ts";
 import { VersionTimes } from "./version-times.ts";
 
 export type Parts = ReturnType<typeof makeParts>;
@@ -40,9 +41,21 @@ export function makeParts(context: Context) {
   const folders = context.hierarchical
     ? new FolderResources(context, patcher)
     : new FolderPlaceholders(context, patcher);
-  const namespace = new Namespace(context, folders);
+  const tombstones = new Tombstones(context);
+  const namespace = new Namespace(context, folders, tombstones);
   const data = new FileData(context);
-  const shared = { explorer, folders, lookup, namespace, openFiles, resting, saver, patcher, times };
+  const shared = {
+    explorer,
+    folders,
+    lookup,
+    namespace,
+    openFiles,
+    resting,
+    saver,
+    patcher,
+    times,
+    tombstones,
+  };
   const attributes = new AttributeSetter(context, shared);
   return {
     lookup,
@@ -63,6 +76,7 @@ export function makeParts(context: Context) {
     exchanger: new Exchanger(context, shared),
     files: new FileRenamer(context, shared),
     folders: new FolderRenamer(context, shared),
+    tombstones,
     staleTails: new StaleTails(context),
     foreignChanges: new ForeignChanges(context),
   };

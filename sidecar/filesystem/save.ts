@@ -225,6 +225,7 @@ export class Saver {
         operationId,
         onSession,
       });
+      node.becomeSureOf(operationId); // what failed before may still arrive, once the name is free (RULES 6)
       return { ...made, attributes };
     } catch (error) {
       if (!isBucketError(error) || !error.uncertain) node.becomeSureOf(operationId);
@@ -241,7 +242,6 @@ export class Saver {
     const replaced = node.version?.generation ?? node.replaces;
     node.replaces = undefined;
     node.exclusive = false;
-    node.becomeSure();
     const { stamp, size, crc32c, rested } = snapshot;
     // Where nothing went unseen, what was changed since is known without looking.
     node.lastSummed = node.copy?.changedUnseen === true ? { stamp, size, crc32c, rested } : undefined;
@@ -289,7 +289,7 @@ export class Saver {
     const found = live?.generation;
     const fields = { object, expected: String(expected), found: String(found ?? "absent") };
     const operation = live?.metadata[OPERATION_KEY];
-    if (operation !== undefined && node.unsure.has(operation)) {
+    if (live && operation !== undefined && (node.unsure.has(operation) || tree.isBuried(live))) {
       log.info(fields, "an earlier upload had arrived after all");
       return found ?? "absent";
     }
