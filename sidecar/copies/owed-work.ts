@@ -112,6 +112,29 @@ export class OwedWork {
     });
   }
 
+  /** Uploads that may still arrive under a name where nobody wants them any more (RULES 6). */
+  bury(object: string, operations: readonly string[], sinceMs: number): Promise<void> {
+    return this.#database.write(
+      ...operations.map((operation) => ({
+        sql: "INSERT OR REPLACE INTO tombstones (object, operation, since_ms) VALUES (?, ?, ?)",
+        values: [object, operation, sinceMs],
+      })),
+    );
+  }
+
+  forgetBuried(object: string): Promise<void> {
+    return this.#database.write({ sql: "DELETE FROM tombstones WHERE object = ?", values: [object] });
+  }
+
+  async buried(): Promise<{ object: string; operation: string; sinceMs: number }[]> {
+    const rows = await this.#database.read("SELECT object, operation, since_ms FROM tombstones");
+    return rows.map(({ object, operation, since_ms: sinceMs }) => ({
+      object: String(object),
+      operation: String(operation),
+      sinceMs: Number(sinceMs),
+    }));
+  }
+
   /** Where a resumable upload goes on after a crash (RULES 20). */
   uploadStarted(copyId: string, object: string, operationId: string, sessionUrl: string): Promise<void> {
     return this.#database.write({

@@ -70,6 +70,14 @@ CREATE TABLE IF NOT EXISTS removals (
   PRIMARY KEY (object, generation)
 ) STRICT;
 
+-- Uploads nobody knows the outcome of, under names that were removed or left since: what they make is deleted (RULES 6).
+CREATE TABLE IF NOT EXISTS tombstones (
+  object TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  since_ms INTEGER NOT NULL,
+  PRIMARY KEY (object, operation)
+) STRICT;
+
 -- Exchanges of two names under way: the first object is copied aside, then each goes over the other.
 CREATE TABLE IF NOT EXISTS exchanges (
   aside TEXT PRIMARY KEY,       -- where the first object is kept meanwhile

@@ -16,6 +16,7 @@ import type { Caller } from "./filesystem.ts";
 import type { Lookup } from "./lookup.ts";
 import { WORKING_FOLDER } from "./names.ts";
 import { isDirectory, isFile, movesEnded, type Node, type ObjectNode } from "./nodes.ts";
+import type { Namespace } from "./namespace.ts";
 import { inTurnsOf } from "./owing.ts";
 import type { Patcher } from "./patch.ts";
 import type { Place } from "./rename.ts";
@@ -42,6 +43,7 @@ interface Progress {
 export class Exchanger {
   readonly #context: Context;
   readonly #lookup: Lookup;
+  readonly #namespace: Namespace;
   readonly #saver: Saver;
   readonly #patcher: Patcher;
 
@@ -49,10 +51,11 @@ export class Exchanger {
 
   constructor(
     context: Context,
-    parts: { lookup: Lookup; saver: Saver; patcher: Patcher; times: VersionTimes },
+    parts: { lookup: Lookup; namespace: Namespace; saver: Saver; patcher: Patcher; times: VersionTimes },
   ) {
     this.#context = context;
     this.#lookup = parts.lookup;
+    this.#namespace = parts.namespace;
     this.#saver = parts.saver;
     this.#patcher = parts.patcher;
     this.#times = parts.times;
@@ -107,6 +110,7 @@ export class Exchanger {
       return tree.beginChange(parent, name);
     });
     try {
+      for (const node of [one, other]) await this.#namespace.exhume(tree.objectName(node));
       await inTurnsOf([one, other], this.#context, async () => {
         for (const node of [one, other]) if (isFile(node)) await this.#context.owing()?.send(node);
         await this.#exchangeInTurn(one, other);

@@ -113,6 +113,7 @@ test("nothing is missing from a listing that others go on to list more beside", 
 
 test("what is made is remembered, however much is in use", (t) => {
   const tree = new Tree({
+    isBuried: () => false,
     prefix: "",
     hierarchical: false,
     fileDefaults: owner,

@@ -264,6 +264,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     this.endServing();
     this.#parts.namespace.close();
     this.#parts.inherited.stop();
+    this.#parts.tombstones.stop();
     this.#parts.staleTails.stop();
     this.#parts.foreignChanges.stop();
     await this.#parts.patcher.flushAll();
@@ -275,6 +276,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   #makeTree(options: FileSystemOptions): Tree {
     return new Tree({
       ...options,
+      isBuried: (object) => this.#parts.tombstones.isBuried(object),
       entryChanged: (parent, name) => void this.#kernel?.entryChanged(parent.id, name),
       attributesChanged: (node) => {
         void this.#kernel?.attributesChanged(node.id);

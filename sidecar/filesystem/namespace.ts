@@ -23,6 +23,7 @@ import {
 import { inTurnsOf } from "./owing.ts";
 import { removeObject, type ObjectVersion } from "./remove-object.ts";
 import { FETCH_WHOLE_BYTES } from "./sizes.ts";
+import type { Tombstones } from "./tombstones.ts";
 
 const NO_BYTES = { kind: "bytes", bytes: Buffer.alloc(0), crc32c: 0 } as const;
 
@@ -37,12 +38,14 @@ export interface NewObject extends OwnerAndMode {
 export class Namespace {
   readonly #context: Context;
   readonly #folders: Folders;
+  readonly #tombstones: Tombstones;
   /** Readers of what was unlinked are waited for no longer. */
   readonly #closing = Promise.withResolvers<void>();
 
-  constructor(context: Context, folders: Folders) {
+  constructor(context: Context, folders: Folders, tombstones: Tombstones) {
     this.#context = context;
     this.#folders = folders;
+    this.#tombstones = tombstones;
   }
 
   /** Refuses a name that is taken or that no object can have, and waits for renames above to end. */
@@ -102,7 +105,8 @@ export class Namespace {
     if (leaving !== undefined) await this.#removePostponed(parent, leaving, name);
     const endChange = tree.beginChange(parent, name);
     try {
-      const made = await bucket.insert(object, NO_BYTES, "absent", properties, { operationId });
+      const insert = () => bucket.insert(object, NO_BYTES, "absent", properties, { operationId });
+      const made = await this.#unlessBuried(object, insert);
       const node = tree.addObject(parent, name, made.value);
       tree.confirmOwn(node, made.value, made.dateMs);
       tree.touch(parent);
@@ -110,9 +114,23 @@ export class Namespace {
     } catch (error) {
       if (isBucketError(error, "precondition-failed"))
         throw new FileSystemError("EEXIST", `${name} was made elsewhere`, error);
+      if (isBucketError(error) && error.uncertain) await this.#tombstones.bury(object, [operationId]);
       throw error;
     } finally {
       endChange();
+    }
+  }
+
+  /** Runs `insert` once more if only what a late upload has made was in its way. */
+  async #unlessBuried<T>(object: string, insert: () => Promise<T>): Promise<T> {
+    try {
+      return await insert();
+    } catch (error) {
+      if (!isBucketError(error, "precondition-failed") || !this.#tombstones.has(object)) throw error;
+      const { value: live } = await this.#context.bucket.stat(object);
+      if (live !== undefined && !this.#tombstones.isBuried(live)) throw error;
+      if (live !== undefined) await this.#tombstones.remove(live);
+      return insert();
     }
   }
 
@@ -145,6 +163,7 @@ export class Namespace {
       const { name, version } = node;
       if (node.parent !== parent) throw new FileSystemError("ENOENT", `${name} is gone`);
       await this.keepFolder(parent, node);
+      await this.burial([node])();
       if (version !== undefined) {
         if (isFile(node) && this.#hasReadersInNeed(node)) await this.#postpone(parent, node, version);
         else await this.#removeNow(parent, name, version);
@@ -226,7 +245,27 @@ export class Namespace {
   /** Of a file that was never uploaded: what it has taken the place of, and what may have arrived all the same. */
   async #removeWhatIsThere(parent: DirectoryNode, node: FileNode): Promise<void> {
     await this.removeReplaced(node);
-    if (node.unsure.size > 0) await this.#removeUnsure(parent, node);
+    await this.removeArrived(parent, node);
+  }
+
+  /** Before anything gets this name, or all below it, by a rename. */
+  exhume(name: string): Promise<void> {
+    return this.#tombstones.exhume(name);
+  }
+
+  /**
+   * For files that are about to lose the names they have: to be called when they have lost them. What their uploads may still
+   * make under these is nobody's (RULES 6); until then it may be what is renamed.
+   */
+  burial(leaving: Iterable<Node | undefined>): () => Promise<void> {
+    const late: { object: string; operations: readonly string[] }[] = [];
+    for (const node of leaving) {
+      if (!isFile(node) || node.unsure.size === 0) continue;
+      late.push({ object: this.#context.tree.objectName(node), operations: [...node.unsure] });
+    }
+    return async () => {
+      for (const { object, operations } of late) await this.#tombstones.bury(object, operations);
+    };
   }
 
   /** The object whose name a file has that was never uploaded: gone for programs since then, and now from the bucket. */
@@ -237,8 +276,9 @@ export class Namespace {
     node.replaces = undefined;
   }
 
-  /** An upload whose outcome nobody knows may have arrived after all: then it goes too (RULES 6). */
-  async #removeUnsure(parent: DirectoryNode, node: FileNode): Promise<void> {
+  /** An upload whose outcome nobody knew may have arrived after all: then it goes too (RULES 6). */
+  async removeArrived(parent: DirectoryNode, node: FileNode): Promise<void> {
+    if (node.unsure.size === 0) return;
     const { value: live } = await this.#context.bucket.stat(this.#context.tree.objectName(node));
     const operation = live?.metadata[OPERATION_KEY];
     if (live !== undefined && operation !== undefined && node.unsure.has(operation))

@@ -171,10 +171,6 @@ export class FileNode extends NodeBase {
     this.#unsure?.delete(operationId);
   }
 
-  becomeSure(): void {
-    this.#unsure = undefined;
-  }
-
   get writers(): number {
     let count = 0;
     for (const { writable } of this.opened) if (writable) count += 1;

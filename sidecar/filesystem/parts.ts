@@ -26,6 +26,7 @@ import { FileSpace } from "./space.ts";
 import { AttributeSetter } from "./set-attributes.ts";
 import { StaleTails } from "./stale-tails.ts";
 import { WriteBack } from "./write-back/write-back.ts";
+import { Tombstones } from "./tombstones.ts";
 import { VersionTimes } from "./version-times.ts";
 
 export type Parts = ReturnType<typeof makeParts>;
@@ -41,9 +42,21 @@ export function makeParts(context: Context) {
   const folders = context.hierarchical
     ? new FolderResources(context, patcher)
     : new FolderPlaceholders(context, patcher);
-  const namespace = new Namespace(context, folders);
+  const tombstones = new Tombstones(context);
+  const namespace = new Namespace(context, folders, tombstones);
   const data = new FileData(context);
-  const shared = { explorer, folders, lookup, namespace, openFiles, resting, saver, patcher, times };
+  const shared = {
+    explorer,
+    folders,
+    lookup,
+    namespace,
+    openFiles,
+    resting,
+    saver,
+    patcher,
+    times,
+    tombstones,
+  };
   const attributes = new AttributeSetter(context, shared);
   return {
     lookup,
@@ -66,6 +79,7 @@ export function makeParts(context: Context) {
     folders: new FolderRenamer(context, shared),
     writeBack:
       context.writeBack === undefined ? undefined : new WriteBack(context, shared, context.writeBack),
+    tombstones,
     staleTails: new StaleTails(context),
     foreignChanges: new ForeignChanges(context),
   };

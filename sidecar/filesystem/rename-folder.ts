@@ -149,25 +149,31 @@ export class FolderRenamer {
     await runInAll(
       busy.map(({ changes }) => changes),
       async () => {
-        if (this.#native !== undefined) return this.#native.move(node, moving, place, ANSWER_AFTER_MS);
-        const objects = await this.#explorer.everything(node);
-        await this.#context.owed.oweRename(moving.source, moving.destination);
-        node.overlaid = true;
-        const late = setTimeout(place, ANSWER_AFTER_MS);
-        try {
-          await this.#mover.moveAll(objects, moving);
-          place();
-        } catch (error) {
-          // Undone, so nobody owes it any more; what was acknowledged or broken off is finished at the next start.
-          if (!moving.answered && !this.#context.stopping())
-            await this.#context.owed.renameDone(moving.source);
-          throw error;
-        } finally {
-          clearTimeout(late);
-        }
-        await this.#context.owed.renameDone(moving.source);
+        const bury = this.#namespace.burial(nodesBelow(node));
+        await this.#namespace.exhume(moving.destination);
+        if (this.#native === undefined) await this.#moveObjects(node, moving, place);
+        else await this.#native.move(node, moving, place, ANSWER_AFTER_MS);
+        await bury();
       },
     );
+  }
+
+  async #moveObjects(node: DirectoryNode, moving: Moving, place: () => void): Promise<void> {
+    const objects = await this.#explorer.everything(node);
+    await this.#context.owed.oweRename(moving.source, moving.destination);
+    node.overlaid = true;
+    const late = setTimeout(place, ANSWER_AFTER_MS);
+    try {
+      await this.#mover.moveAll(objects, moving);
+      place();
+    } catch (error) {
+      // Undone, so nobody owes it any more; what was acknowledged or broken off is finished at the next start.
+      if (!moving.answered && !this.#context.stopping()) await this.#context.owed.renameDone(moving.source);
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
+    await this.#context.owed.renameDone(moving.source);
   }
 
   #place(node: DirectoryNode, from: Place, to: Place): void {

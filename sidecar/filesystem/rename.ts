@@ -7,6 +7,7 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
+import { OPERATION_KEY } from "./metadata.ts";
 import { checkNewName } from "./names.ts";
 import { isDirectory, isFile, movesEnded, type DirectoryNode, type Node, type ObjectNode } from "./nodes.ts";
 import type { Namespace } from "./namespace.ts";
@@ -90,13 +91,17 @@ export class FileRenamer {
       target?.version?.generation ??
       (isFile(target) ? target.replaces : undefined) ??
       to.parent.postponed.get(to.name)?.version?.generation;
+    const bury = this.#namespace.burial([node, target]);
+    await this.#namespace.exhume(tree.objectName(to.parent) + to.name);
     if (node.version !== undefined) await this.#moveObject(node, target, to, how, replaced ?? "absent");
     else if (isFile(node)) {
       await this.#namespace.removeReplaced(node);
+      await this.#namespace.removeArrived(parent, node);
       const object = tree.objectName(to.parent) + to.name;
       await this.#context.owing()?.renaming(node, target, { object, base: replaced ?? "absent" });
       node.replaces = replaced;
     }
+    await bury();
     if (target !== undefined) this.#displace(target);
     if (isFile(node))
       keepTimesApart(this.#context, this.#times, node, tree.objectName(to.parent) + to.name, target);
@@ -142,13 +147,14 @@ export class FileRenamer {
 
   async #moveUntilSettled(
     node: ObjectNode,
-    version: ObjectInfo,
+    known: ObjectInfo,
     destination: string,
     { flag, again }: How,
     firstExpected: Expected,
   ): Promise<Dated<ObjectInfo>> {
     const { bucket, log } = this.#context;
     let expected = firstExpected;
+    let version = known;
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await bucket.move(version, destination, expected);
@@ -157,7 +163,11 @@ export class FileRenamer {
           throw error;
         const moved = again ? await movedByUs(this.#context, version, destination) : undefined;
         if (moved !== undefined) return moved;
-        await this.#requireSource(node, version, error);
+        const source = await this.#requireSource(node, version, error);
+        if (source !== version) {
+          version = source;
+          continue;
+        }
         const { value: live } = await bucket.stat(destination);
         if (flag === "no-replace" && live !== undefined)
           throw new FileSystemError("EEXIST", `${destination} was made elsewhere`, error);
@@ -170,11 +180,19 @@ export class FileRenamer {
     }
   }
 
-  /** The name may stand for something newer, or nothing: ESTALE makes the kernel look again. */
-  async #requireSource(node: ObjectNode, version: ObjectInfo, cause: unknown): Promise<void> {
-    const { bucket } = this.#context;
+  /**
+   * What is to be moved: the version that is known, or one that an upload of ours has made whose outcome nobody knew. The name
+   * may also stand for something newer, or nothing: ESTALE makes the kernel look again.
+   */
+  async #requireSource(node: ObjectNode, version: ObjectInfo, cause: unknown): Promise<ObjectInfo> {
+    const { bucket, log } = this.#context;
     const { value: live } = await bucket.stat(version.name);
-    if (live?.generation === version.generation) return;
+    if (live?.generation === version.generation) return version;
+    const operation = live?.metadata[OPERATION_KEY];
+    if (live !== undefined && operation !== undefined && isFile(node) && node.unsure.has(operation)) {
+      log.info({ object: version.name }, "an earlier upload had arrived after all");
+      return live;
+    }
     if (!isFile(node) || !node.local) {
       node.confirmed = undefined;
       this.#context.background.start("confirm", () => this.#explorer.confirm(node));

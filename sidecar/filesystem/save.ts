@@ -211,6 +211,7 @@ export class Saver {
         operationId,
         onSession,
       });
+      node.becomeSureOf(operationId); // what failed before may still arrive, once the name is free (RULES 6)
       return { ...made, attributes };
     } catch (error) {
       if (!isBucketError(error) || !error.uncertain) node.becomeSureOf(operationId);
@@ -232,7 +233,6 @@ export class Saver {
     const replaced = node.version?.generation ?? node.replaces;
     node.replaces = undefined;
     node.exclusive = false;
-    node.becomeSure();
     const { stamp, size, crc32c, rested, aside } = snapshot;
     const copy = aside === undefined ? node.copy : undefined;
     // Where nothing went unseen, what was changed since is known without looking.
@@ -281,7 +281,7 @@ export class Saver {
     const found = live?.generation;
     const fields = { object, expected: String(expected), found: String(found ?? "absent") };
     const operation = live?.metadata[OPERATION_KEY];
-    if (operation !== undefined && node.unsure.has(operation)) {
+    if (live && operation !== undefined && (node.unsure.has(operation) || tree.isBuried(live))) {
       log.info(fields, "an earlier upload had arrived after all");
       return found ?? "absent";
     }

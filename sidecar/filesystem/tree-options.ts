@@ -1,5 +1,6 @@
 // What a tree is made of, and whom it tells.
 
+import type { ObjectInfo } from "../bucket/bucket.ts";
 import type { NodeJournal } from "./handover/node-record.ts";
 import type { OwnerAndMode } from "./metadata.ts";
 import type { DirectoryNode, FileNode, Node } from "./nodes.ts";
@@ -21,6 +22,8 @@ export interface TreeOptions {
   readonly attributesChanged: (node: Node) => void;
   /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
   readonly placeChanged: (parent: DirectoryNode, name: string, node: Node) => void;
+  /** Whether an object is what an upload that was given up has made (RULES 6): it is as good as not there. */
+  readonly isBuried: (object: ObjectInfo) => boolean;
   /** A file lost its name in this folder to a newer version, or its object is gone. */
   readonly replaced: (node: FileNode, from: DirectoryNode) => void;
 }

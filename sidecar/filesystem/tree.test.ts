@@ -25,6 +25,7 @@ function version(name: string, generation: bigint, size = 1): ObjectInfo {
 function newTree(hierarchical = false) {
   const events: string[] = [];
   const tree = new Tree({
+    isBuried: () => false,
     prefix: "",
     hierarchical,
     fileDefaults: owner,

@@ -51,6 +51,10 @@ export class Tree {
     return this.#nodes.file(inode);
   }
 
+  isBuried(object: ObjectInfo): boolean {
+    return this.#options.isBuried(object);
+  }
+
   /** Whether the node still has a name that leads to it from the root. */
   isAttached(node: Node): boolean {
     return node === this.root || (node.parent !== undefined && this.isAttached(node.parent));
@@ -112,6 +116,7 @@ export class Tree {
     dateMs: number,
     observation: Observation,
   ): void {
+    if (this.isBuried(object)) return this.observeAbsence(directory, name, observation);
     if (!this.#observations.mayTell(directory, name, observation)) return;
     const known = directory.children.get(name);
     if (isDirectory(known)) return; // `a` beside `a/`: the folder has the name

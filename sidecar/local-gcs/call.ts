@@ -16,6 +16,8 @@ export interface Call extends Route {
   readonly gone: AbortSignal;
   /** Cuts the connection, so that whoever reads the body comes to an end. */
   interrupt(): void;
+  /** To be awaited when all has arrived, before it takes effect: what a test has asked for may come between. */
+  arrived(): Promise<void>;
   /** To be called with the object's name where only the body told it. May throw. */
   nameKnown(name: string): void;
 }

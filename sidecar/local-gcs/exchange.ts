@@ -108,6 +108,14 @@ export class Exchange {
       throw refusal(action.status);
   }
 
+  /** If that is in store: the client goes without an answer, and what it asked for waits. */
+  async comesLate(): Promise<void> {
+    const { fault } = this;
+    if (fault?.action.kind !== "late" || !fault.take()) return;
+    this.drop("close");
+    await delay(fault.action.seconds * 1000);
+  }
+
   /** Passes `bytes` on; where the fault strikes it stops, stalls or breaks off. `at` is the position of `bytes`. */
   async *#untilFault(bytes: Buffer, at: number): AsyncGenerator<Buffer> {
     const fault = this.fault;

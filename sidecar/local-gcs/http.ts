@@ -101,6 +101,7 @@ export class HttpInterface {
       body: exchange.body(firstByte(request)),
       gone: exchange.gone,
       interrupt: () => request.socket.destroy(),
+      arrived: () => exchange.comesLate(),
       nameKnown: (name) => this.#nameKnown(exchange, call, name),
     };
     return call;

@@ -80,6 +80,7 @@ async function restOf(
   const removals = (await owed.removals()).filter(({ name }) => !waiting.has(name));
   const patches = (await owed.patches()).filter(({ object }) => !owing.has(object));
   return async () => {
+    await parts.tombstones.resume();
     await parts.namespace.resume(removals);
     await parts.patcher.resume(patches);
   };

@@ -27,6 +27,7 @@ function object(name: string, generation: bigint): ObjectInfo {
 /** A tree and what is served of it, with a kernel that does what it is told when `answer` is called. */
 function newServed() {
   const tree = new Tree({
+    isBuried: () => false,
     prefix: "",
     hierarchical: false,
     fileDefaults: owner,

@@ -74,6 +74,20 @@ test("a lost answer is one to a call that was carried out", async (t) => {
   t.is((await gcs.media("x")).text, "hello");
 });
 
+test("a late insert is carried out when the client has long gone", async (t) => {
+  const gcs = await session(t, { admin: true });
+  await faults(gcs, { method: "storage.objects.insert", action: "late-by-0.5s", count: 1 });
+  await t.throwsAsync(gcs.put("x", "late"));
+  t.is((await gcs.media("x")).status, 404);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.is((await gcs.media("x")).text, "late");
+  await faults(gcs, { method: "storage.objects.insert", action: "late-by-0.5s", count: 1 });
+  await t.throwsAsync(gcs.put("y", "late", "&ifGenerationMatch=0"));
+  await gcs.put("y", "in time");
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  t.is((await gcs.media("y")).text, "in time", "what it expected is looked at when it arrives");
+});
+
 test("a broken stream delivers what it promised and then ends early", async (t) => {
   const gcs = await session(t, { admin: true });
   await gcs.put("x", Buffer.alloc(1_000_000));

@@ -7,7 +7,9 @@ export type FaultAction =
   | { readonly kind: "broken-stream"; readonly afterBytes: number }
   | { readonly kind: "stall"; readonly seconds: number; readonly afterBytes: number }
   /** The call is carried out; its answer never arrives. */
-  | { readonly kind: "lost-answer" };
+  | { readonly kind: "lost-answer" }
+  /** The client loses its connection once all has arrived; an insert in one request is carried out so much later. */
+  | { readonly kind: "late"; readonly seconds: number };
 
 /** A failure that is in store for a request. */
 export interface Fault {
@@ -37,10 +39,12 @@ export interface FaultRule {
 }
 
 /** Reads `return-503`, `return-503-after-256K`, `return-reset-connection`, `return-broken-stream-after-64K`,
- *  `stall-for-2s-after-128K` or `lost-answer`; undefined for anything else. */
+ *  `stall-for-2s-after-128K`, `lost-answer` or `late-by-3s`; undefined for anything else. */
 export function parseFaultAction(text: string): FaultAction | undefined {
   if (text === "lost-answer") return { kind: "lost-answer" };
   if (text === "return-reset-connection") return { kind: "reset" };
+  const late = /^late-by-(\d+(?:\.\d+)?)s$/.exec(text)?.[1];
+  if (late !== undefined) return { kind: "late", seconds: Number(late) };
   const [, status, broken, seconds, kibibytes] =
     /^(?:return-(?:([1-5]\d\d)|(broken-stream))|stall-for-(\d+(?:\.\d+)?)s)(?:-after-(\d+)K)?$/.exec(text) ??
     [];

@@ -62,6 +62,7 @@ async function receiveObject(
   const object = await receiveFile(store, media, async (file) => {
     verifyChecksums(file.checksums, announced, parseHashHeader(hashHeader(call)));
     await file.sync();
+    await call.arrived();
     const made = { bucket: call.bucket, name, properties, componentCount: undefined, ...contentOf(file) };
     return store.commit((transaction) => store.replace(transaction, made, preconditions));
   });

@@ -1,9 +1,10 @@
 // What several writers, lost answers and bad moments do to files that are open.
 
 import test from "ava";
-import { chmod, open, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Mount, onEachChannel, shell } from "../helpers/mounted.ts";
+import type { BucketServer } from "../helpers/bucket-server.ts";
+import { type Mount, onEachChannel, session, shell } from "../helpers/mounted.ts";
 
 const eachChannel = onEachChannel(test.serial);
 
@@ -54,6 +55,132 @@ eachChannel(
     t.is((await server.get("doc"))?.toString(), "ONE\ntwo\n");
   },
 );
+
+/** The next insert under this name arrives when it was given up long ago; and all others fail until then. */
+async function insertComesLate(server: BucketServer, name: string): Promise<void> {
+  await server.faults(
+    { method: "storage.objects.insert", name, action: "late-by-2.5s", count: 1 },
+    { method: "storage.objects.insert", name, action: "return-503" },
+  );
+}
+
+/** Until the name was in the bucket, if that is seen. */
+async function came(server: BucketServer, name: string): Promise<void> {
+  const endMs = Date.now() + 4000;
+  while ((await server.stat(name)) === undefined && Date.now() < endMs) await delay(1);
+}
+
+/** Until the name was in the bucket, and is there no more. */
+async function cameAndWent(server: BucketServer, name: string): Promise<void> {
+  await came(server, name);
+  const endMs = Date.now() + 10_000;
+  while ((await server.stat(name)) !== undefined && Date.now() < endMs) await delay(20);
+}
+
+const LATE = ["--deadline", "1s"];
+
+eachChannel(
+  "RULES 6: an upload that arrives after the file was unlinked does not bring it back",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, LATE);
+    const file = await open(mount.path("f"), "w");
+    await file.write("late");
+    await insertComesLate(server, "f");
+    await t.throwsAsync(file.sync(), { code: "EIO" });
+    await unlink(mount.path("f"));
+    await delay(300); // on the native channel it is carried out a little later
+    await file.close();
+    await cameAndWent(server, "f");
+    t.deepEqual(await server.names(), []);
+    t.deepEqual(await readdir(mount.path()), []);
+    const methods = (await server.requests()).map(({ method }) => method);
+    t.true(methods.includes("storage.objects.delete"), "it had arrived");
+  },
+);
+
+test.serial(
+  "RULES 6: an upload that arrives after the file was renamed leaves nothing under the old name",
+  async (t) => {
+    const { server, mount } = await session(t, LATE);
+    await mkdir(mount.path("d"));
+    const [file, below] = [await open(mount.path("f"), "w"), await open(mount.path("d/f"), "w")];
+    await file.write("one");
+    await below.write("two");
+    await insertComesLate(server, "f");
+    await insertComesLate(server, "d/f");
+    await Promise.all([file, below].map((each) => t.throwsAsync(each.sync(), { code: "EIO" })));
+    await rename(mount.path("f"), mount.path("g"));
+    await rename(mount.path("d"), mount.path("e"));
+    await file.close();
+    await below.close();
+    await Promise.all(["f", "d/f"].map((name) => cameAndWent(server, name)));
+    t.deepEqual(await server.names(), ["e/", "e/f", "g"]);
+    t.is((await server.get("g"))?.toString(), "one");
+    t.is((await server.get("e/f"))?.toString(), "two");
+    await server.clearFaults();
+    // The names are as good as new.
+    await writeFile(mount.path("f"), "new");
+    await rename(mount.path("e"), mount.path("d"));
+    await delay(2500);
+    t.deepEqual(await server.names(), ["d/", "d/f", "f", "g"]);
+  },
+);
+
+test.serial(
+  "RULES 6: an upload that had arrived, and nobody knew, is what is renamed or unlinked",
+  async (t) => {
+    const { server, mount } = await session(t, LATE);
+    for (const name of ["renamed", "unlinked"]) await server.put(name, "before");
+    for (const [name, leave] of [
+      ["renamed", () => rename(mount.path("renamed"), mount.path("to"))],
+      ["unlinked", () => unlink(mount.path("unlinked"))],
+      ["made", () => rename(mount.path("made"), mount.path("kept"))],
+    ] as const) {
+      const file = await open(mount.path(name), "w");
+      await file.write("after");
+      await server.faults(
+        { method: "storage.objects.insert", name, action: "lost-answer", count: 1 },
+        { method: "storage.objects.insert", name, action: "return-503" },
+      );
+      await t.throwsAsync(file.sync(), { code: "EIO" });
+      await server.clearFaults();
+      await leave();
+      await file.close();
+    }
+    t.deepEqual(await server.names(), ["kept", "to"]);
+    for (const name of ["kept", "to"]) t.is((await server.get(name))?.toString(), "after");
+    await delay(2500); // what is watched is the old names
+    t.deepEqual(await server.names(), ["kept", "to"]);
+  },
+);
+
+test.serial("RULES 6: an upload that arrives after the next start is deleted then", async (t) => {
+  const { server, mount } = await session(t, LATE);
+  const file = await open(mount.path("f"), "w");
+  await file.write("late");
+  await insertComesLate(server, "f");
+  await t.throwsAsync(file.sync(), { code: "EIO" });
+  await unlink(mount.path("f"));
+  await delay(300);
+  await mount.kill();
+  await mount.detach();
+  await file.close().catch(() => undefined);
+  await mount.start();
+  await cameAndWent(server, "f");
+  t.deepEqual(await server.names(), []);
+});
+
+test.serial("RULES 6: a lock that nobody was given is in nobody's way when it arrives", async (t) => {
+  const { server, mount } = await session(t, [...LATE, "--freshness", "0"]);
+  await insertComesLate(server, "f.lock");
+  await t.throwsAsync(open(mount.path("f.lock"), "wx"), { code: "EIO" });
+  await server.clearFaults();
+  await came(server, "f.lock");
+  const lock = await open(mount.path("f.lock"), "wx");
+  await lock.close();
+  await delay(2500);
+  t.deepEqual(await server.names(), ["f.lock"], "and the one that was given stays");
+});
 
 eachChannel(
   "RULES 14: attributes set while bytes or other attributes are being sent reach the bucket too",
