@@ -47,6 +47,11 @@ export class Availability {
     return this.#away;
   }
 
+  /** Resolves at once unless something was just given up: then, within two seconds, when it is known what that means. */
+  settled(): Promise<void> {
+    return this.#away === undefined ? (this.#doubt?.settled ?? Promise.resolve()) : Promise.resolve();
+  }
+
   /** Calls `listener` when the bucket is next found away; the answer takes that back. */
   onAway(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -93,6 +98,7 @@ export class Availability {
   #isAway(doubt: Doubt): void {
     if (this.#doubt !== doubt || this.#away !== undefined) return;
     this.#away = doubt.away;
+    doubt.settle();
     const { kind, message } = doubt.away;
     this.#log.warn({ kind, reason: message }, "the bucket does not answer");
     const listeners = [...this.#listeners];
@@ -118,6 +124,7 @@ class Doubt {
   readonly away: Away;
   readonly #controller = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #settling = Promise.withResolvers<void>();
   probes = 0;
 
   constructor(away: Away) {
@@ -126,6 +133,14 @@ class Doubt {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  get settled(): Promise<void> {
+    return this.#settling.promise;
+  }
+
+  settle(): void {
+    this.#settling.resolve();
   }
 
   every(ms: number, act: () => void): void {
@@ -138,6 +153,7 @@ class Doubt {
 
   end(): void {
     for (const timer of this.#timers) clearTimeout(timer);
+    this.settle();
     this.#controller.abort();
   }
 }

@@ -13,6 +13,8 @@ export type ConnectionFault =
     }
   /** The request is taken and never passed on. */
   | { readonly kind: "swallow" }
+  /** Not the server answers but this. */
+  | { readonly kind: "answer"; readonly status: number; readonly message: string }
   /** The request is passed on so much later, whether anybody still waits or not. */
   | { readonly kind: "delay"; readonly ms: number };
 
@@ -143,7 +145,15 @@ class Passage {
     const fault = this.#inStore?.fault;
     if (fault?.kind === "reset" && this.#inStore?.take()) this.#reset();
     if (fault?.kind === "swallow" && this.#inStore?.take()) this.#swallows = true;
+    if (fault?.kind === "answer" && this.#inStore?.take()) this.#answer(fault);
     if (fault?.kind === "delay" && this.#inStore?.take()) this.#delayMs = fault.ms;
+  }
+
+  #answer({ status, message }: Extract<ConnectionFault, { kind: "answer" }>): void {
+    this.#swallows = true;
+    const body = JSON.stringify({ error: { code: status, message, errors: [{ reason: "notFound" }] } });
+    const head = `HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`;
+    this.#client.end(head + body);
   }
 
   #passOn(bytes: Buffer): void {

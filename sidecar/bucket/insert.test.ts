@@ -213,3 +213,15 @@ test("an insert that failed for good says whether it may have happened", async (
   const unreachable = await write("certain", "http://127.0.0.1:9");
   t.true(isBucketError(unreachable, "unavailable") && !unreachable.uncertain);
 });
+
+test("an upload that is refused before all of it was sent leaves nothing in the way of the next one", async (t) => {
+  const { bucket, faults, clearFaults } = await gcs().session(t, { deadlineMs: 3_000 });
+  const source = bytesSource(Buffer.alloc(600 * 1024));
+  for (let round = 0; round < 3; round += 1) {
+    await faults({ method: "storage.objects.insert", action: "return-403" });
+    await t.throwsAsync(bucket.insert(`a${round}`, source, "absent", {}, { operationId: "m:1" }));
+    await clearFaults();
+    await bucket.insert(`a${round}`, source, "absent", {}, { operationId: "m:2" });
+  }
+  t.is((await bucket.list({ prefix: "a" })).objects.length, 3);
+});

@@ -16,6 +16,7 @@ import { FileSystemError } from "./errors.ts";
 import { encodeTimes, type StoredAttributes } from "./metadata.ts";
 import { WORKING_FOLDER } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
+import { removeTail, removeUnsureTail } from "./remove-tail.ts";
 import { FETCH_IN_OPEN_BYTES } from "./sizes.ts";
 import type { UploadProperties } from "./upload-properties.ts";
 
@@ -158,15 +159,8 @@ export class Appender {
     base: ObjectInfo,
     behind: Behind,
   ): Promise<Dated<ObjectInfo> | undefined> {
-    const { bucket, nextOperationId, background, tree, journal } = this.#context;
-    const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
-    const { value: tail } = await bucket.insert(
-      name,
-      behind.snapshot.source,
-      "absent",
-      {},
-      { operationId: nextOperationId() },
-    );
+    const { nextOperationId, background, journal } = this.#context;
+    const tail = await this.#insertTail(behind.snapshot);
     const id = nextOperationId();
     const { snapshot, attributes } = behind;
     // Until it is answered; a worker that takes over would not know either.
@@ -182,8 +176,19 @@ export class Appender {
       node.becomeUnsure(id);
       throw error;
     } finally {
-      // Whatever fails here, any mount deletes it when it is old.
-      background.start("remove tail", () => bucket.remove(tail.name, tail.generation));
+      background.start("remove tail", () => removeTail(this.#context, tail));
+    }
+  }
+
+  async #insertTail({ source }: Snapshot): Promise<ObjectInfo> {
+    const { bucket, nextOperationId, background, tree } = this.#context;
+    const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
+    try {
+      return (await bucket.insert(name, source, "absent", {}, { operationId: nextOperationId() })).value;
+    } catch (error) {
+      if (isBucketError(error) && error.uncertain)
+        background.start("remove tail", () => removeUnsureTail(this.#context, name));
+      throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 // What to do when the bucket does not answer a question that it has answered before: go on with that answer.
 //
-// The first to find out waits as long as any request may. From then until the bucket answers again nobody waits for what
+// The first to find out waits as long as any request may, and who comes then until that is certain. From then until the bucket answers again nobody waits for what
 // is known (bucket/availability.ts). What is not known is asked, and fails if it is not answered: that there is no such
 // name is never concluded from silence.
 
@@ -24,6 +24,7 @@ export class LastAnswers {
       await question();
       return undefined;
     }
+    await this.#availability.settled();
     if (this.#availability.away !== undefined) return this.#silence();
     try {
       return await this.#unlessAway(this.#availability, question);

@@ -86,7 +86,9 @@ export class Exchange {
       if (body.kind === "file") await closeDescriptor(body.descriptor);
     }
     // What the client still sends is of no interest, but its connection is.
-    if (!this.request.complete) this.request.resume();
+    // A reader that stopped in the middle would pause it again.
+    this.request.removeAllListeners("data");
+    if (!this.request.readableEnded) this.request.resume();
   }
 
   /** Ends the connection without an answer, or in the middle of one. */

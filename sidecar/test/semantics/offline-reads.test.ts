@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { StatusAnswer } from "../../control/requests.ts";
 import type { BucketServer } from "../helpers/bucket-server.ts";
 import { asked, sidemount } from "../helpers/command.ts";
-import { onEachChannel, type Mount } from "../helpers/mounted.ts";
+import { onEachChannel, servedSession, type Mount } from "../helpers/mounted.ts";
 
 const eachChannel = onEachChannel(test.serial);
 /** Where it makes no difference to the channel. */
@@ -23,6 +23,7 @@ const UNTRUSTED_MS = 150;
 /** Somewhat more than giving up and making sure that nothing is answered takes. */
 const FOUND_OUT_MS = 8_000;
 
+const HOUR_MS = 3_600_000;
 const AWAY = "the bucket does not answer";
 const BACK = "the bucket answers again";
 
@@ -170,3 +171,62 @@ eachChannel("--no-offline-reads: what must be confirmed and cannot be fails", as
   await until("back", () => said(mount, BACK).length === 1);
   t.is(await readFile(mount.path("f"), "utf8"), "known");
 });
+
+test.serial("the serve mount shows what is known, also of a file that is just being written", async (t) => {
+  const { server, mount } = await servedSession(t, OPTIONS);
+  await server.put("d/page", "<html>");
+  await server.put("d/edited", "as it is");
+  await server.age(HOUR_MS);
+  const look = async () => [
+    (await readdir(mount.served("d"))).toSorted(),
+    await readFile(mount.served("d/page"), "utf8"),
+    await readFile(mount.served("d/edited"), "utf8"),
+  ];
+  const known = await look();
+  const writer = await open(mount.path("d/edited"), "r+");
+  t.teardown(() => writer.close().catch(() => undefined)); // it cannot be uploaded while the bucket is away
+  await writer.write("XX");
+  await delay(UNTRUSTED_MS);
+  t.deepEqual(await look(), known);
+  await server.faults({ method: "*", action: "return-503" });
+  await delay(UNTRUSTED_MS);
+  t.deepEqual(await look(), known);
+  const tookMs = await took(async () => {
+    for (let round = 0; round < 5; round += 1) {
+      await delay(UNTRUSTED_MS);
+      t.deepEqual(await look(), known);
+    }
+  });
+  t.true(tookMs < 5 * UNTRUSTED_MS + 2_000, `${tookMs} ms`);
+  await t.throwsAsync(stat(mount.served("d/none")), { code: "EIO" });
+  await server.clearFaults();
+  await until("back", () => said(mount, BACK).length === 1);
+  await server.put("d/page", "<html lang>");
+  await delay(UNTRUSTED_MS);
+  t.is(await readFile(mount.served("d/page"), "utf8"), "<html lang>");
+});
+
+onEachChannel(test.serial, { hierarchical: true })(
+  "on a hierarchical bucket folders without anything in them stay, too",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, OPTIONS);
+    await server.makeFolder("d/empty/");
+    await server.put("d/f", "f");
+    const look = async () => [
+      (await readdir(mount.path("d"))).toSorted(),
+      await readdir(mount.path("d/empty")),
+      await readFile(mount.path("d/f"), "utf8"),
+    ];
+    const known = await look();
+    t.deepEqual(known, [["empty", "f"], [], "f"]);
+    await server.faults({ method: "*", action: "return-503" });
+    await delay(UNTRUSTED_MS);
+    t.deepEqual(await look(), known);
+    await t.throwsAsync(stat(mount.path("d/none")), { code: "EIO" });
+    await server.clearFaults();
+    await until("back", () => said(mount, BACK).length === 1);
+    await server.removeFolder("d/empty/");
+    await delay(UNTRUSTED_MS);
+    await t.throwsAsync(stat(mount.path("d/empty")), { code: "ENOENT" });
+  },
+);
