@@ -14,7 +14,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { BucketServer } from "../helpers/bucket-server.ts";
+import { BucketServer, end } from "../helpers/bucket-server.ts";
 import { sidemount } from "../helpers/command.ts";
 import { mounted, onEachChannel, python, type Channel, type Mount } from "../helpers/mounted.ts";
 
@@ -284,6 +284,26 @@ eachChannel(
     t.is(await text(server, "f"), "sta");
     t.is((await text(server, "log"))?.split("\n").length, 21);
     t.true((await inserts(server)).length < 41); // as many states were acknowledged
+  },
+);
+
+eachChannel(
+  "while the bucket does not answer at all, files that are known are written and read, and new names are not guessed",
+  async (t, channel) => {
+    const { server, mount } = await session(t, channel);
+    await server.put("known", "old");
+    t.is(await readFile(mount.path("known"), "utf8"), "old");
+    await end(server.child, "SIGKILL");
+    await writeFile(mount.path("known"), "new");
+    const file = await open(mount.path("known"), "a");
+    await file.write(" and more");
+    await file.close();
+    t.is(await readFile(mount.path("known"), "utf8"), "new and more");
+    await t.throwsAsync(writeFile(mount.path("unknown"), "x"), { code: "EIO" });
+    await server.restart();
+    await waitForBucket(mount);
+    t.is(await text(server, "known"), "new and more");
+    await writeFile(mount.path("unknown"), "x");
   },
 );
 
