@@ -114,6 +114,18 @@ export class DiskSpace {
     if (this.#spareBytes < 0) throw new DiskFullError("the disk of the state folder is nearly full");
   }
 
+  /** As `require`, for those who can do without. */
+  async allows(bytes: number): Promise<boolean> {
+    if (bytes === 0) return true;
+    try {
+      await this.require(bytes);
+      return true;
+    } catch (error) {
+      if (error instanceof DiskFullError) return false;
+      throw error;
+    }
+  }
+
   /** Measures, and gives back what can be given back if there is too little. */
   look(): Promise<DiskUse> {
     return this.#looks.run(() => this.#look(0));

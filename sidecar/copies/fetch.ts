@@ -7,12 +7,15 @@ import type { Bucket } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import { isSameVersion } from "../bucket/same-version.ts";
 import type { ByteRange } from "../lib/extents.ts";
+import { Turn } from "../lib/turn.ts";
 import type { Copy } from "./copy.ts";
 
 /** A random read brings this much around it: small against the 1 MiB a seek may cost, large against a request. */
 const RANDOM_READ_BYTES = 256 << 10;
 /** A sequential reader's window doubles up to this. */
 const WINDOW_MAX_BYTES = 16 << 20;
+/** What of a file that has no room on the disk is held in memory. */
+const HELD_BYTES = 8 << 20;
 
 interface Waiter {
   readonly range: ByteRange;
@@ -49,12 +52,20 @@ export class ReaderPosition {
   }
 }
 
+/** Bytes that are in memory only. */
+interface Held {
+  readonly start: number;
+  readonly bytes: Buffer;
+}
+
 export class Fetcher {
   readonly #bucket: Bucket;
   readonly #copy: Copy;
   readonly #downloads = new Map<Download, Promise<void>>();
   readonly #stop = new AbortController();
   #waiters: Waiter[] = [];
+  readonly #passingTurn = new Turn();
+  #held: Held | undefined;
 
   constructor(bucket: Bucket, copy: Copy) {
     this.#bucket = bucket;
@@ -87,6 +98,41 @@ export class Fetcher {
       0,
     );
     if (pending < (range.end - range.start) / 2) this.#watch(this.#startMissing(range));
+  }
+
+  /**
+   * Bytes of the version that are kept nowhere, for want of room on the disk. Those behind them are held for a moment: most
+   * readers go on.
+   */
+  passing(range: ByteRange): Promise<Buffer> {
+    return this.#passingTurn.run(async () => {
+      const parts: Buffer[] = [];
+      for (let position = range.start; position < range.end;) {
+        const held = this.#held;
+        if (held === undefined || position < held.start || position >= held.start + held.bytes.length) {
+          this.#held = await this.#receiveToHold(position, range.end);
+          continue;
+        }
+        const part = held.bytes.subarray(position - held.start, range.end - held.start);
+        parts.push(part);
+        position += part.length;
+      }
+      return Buffer.concat(parts);
+    });
+  }
+
+  /** More than what is asked for where it goes on behind what was held. */
+  async #receiveToHold(start: number, end: number): Promise<Held> {
+    const { version, versionEnd } = this.#copy;
+    if (version === undefined) throw new Error("there is no version to read");
+    const goesOn = this.#held !== undefined && start === this.#held.start + this.#held.bytes.length;
+    const length = Math.max(end - start, goesOn || start === 0 ? HELD_BYTES : RANDOM_READ_BYTES);
+    const range = { start, end: Math.min(start + length, versionEnd) };
+    this.#held = undefined; // not two at a time
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.#bucket.read(version, { signal: this.#stop.signal, range }))
+      chunks.push(chunk);
+    return { start, bytes: Buffer.concat(chunks) };
   }
 
   /** Whether bytes are on their way: the copy's file is being written to. */

@@ -36,7 +36,22 @@ export class FileData {
   #reading({ node, position }: OpenFile): CopyReading {
     const { copy, fetcher } = node;
     if (copy === undefined) throw new FileSystemError("EIO", "the open file has no copy");
-    return { copy, fetcher, position: () => position, bring: (range) => this.bring(node, range) };
+    return {
+      copy,
+      fetcher,
+      position: () => position,
+      bring: (range) => this.bring(node, range),
+      hasRoom: (bytes) => this.#context.store.space.allows(bytes),
+      pass: (range) => this.pass(node, range),
+    };
+  }
+
+  /** As `bring`, for bytes that are not to be kept. */
+  async pass(node: FileNode, range: ByteRange): Promise<Buffer> {
+    const { fetcher } = node;
+    if (fetcher === undefined)
+      throw new FileSystemError("EIO", "the bytes are not here, and nobody can bring them");
+    return orRenamed(node, () => fetcher.passing(range));
   }
 
   /** ESTALE if the version is gone; one that only has another name is found there. */

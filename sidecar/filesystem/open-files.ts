@@ -228,7 +228,7 @@ export class OpenFiles {
 
   async #beginFetch(fetcher: Fetcher, size: number): Promise<void> {
     if (size <= FETCH_IN_OPEN_BYTES) return fetcher.whole();
-    if (size > FETCH_WHOLE_BYTES) return;
+    if (size > FETCH_WHOLE_BYTES || !(await this.#context.store.space.allows(size))) return;
     this.#context.background.start("fetch", () => fetcher.whole().catch(() => undefined)); // readers are told themselves
     await fetcher.need({ start: 0, end: 1 });
   }

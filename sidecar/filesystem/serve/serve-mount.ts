@@ -37,7 +37,9 @@ export class ServeMount implements Witness {
   constructor(context: Context, { lookup, contested, openFiles, data }: ServeMountParts) {
     const nodes = new ServedNodes(context.tree, context.journal, (version) => setAside.forgotten(version));
     const setAside = new SetAside(context, { openFiles, nodes });
-    const bytes = new VersionBytes({ openFiles, data, nodes, setAside, monotonicMs: context.monotonicMs });
+    const { monotonicMs, store } = context;
+    const hasRoom = (bytes: number): Promise<boolean> => store.space.allows(bytes);
+    const bytes = new VersionBytes({ openFiles, data, nodes, setAside, monotonicMs, hasRoom });
     const replaced = new RecentlyReplaced(context.monotonicMs);
     this.#nodes = nodes;
     this.#setAside = setAside;

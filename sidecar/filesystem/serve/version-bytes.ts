@@ -30,6 +30,8 @@ export interface VersionBytesParts {
   readonly nodes: ServedNodes;
   readonly setAside: SetAside;
   readonly monotonicMs: () => number;
+  /** Whether the disk has room for so many bytes more. */
+  readonly hasRoom: (bytes: number) => Promise<boolean>;
 }
 
 export class VersionBytes {
@@ -125,6 +127,8 @@ export class VersionBytes {
         fetcher,
         position: () => version.readerAt(wanted.start),
         bring: (range) => orStale(fetcher?.need(range)),
+        hasRoom: this.#parts.hasRoom,
+        pass: async (range) => (await orStale(fetcher?.passing(range))) ?? Buffer.alloc(0),
       },
       wanted.start,
       wanted.end - wanted.start,
@@ -148,6 +152,8 @@ export class VersionBytes {
           fetcher,
           position: () => version.readerAt(wanted.start),
           bring: (range) => this.#parts.data.bring(node, range),
+          hasRoom: this.#parts.hasRoom,
+          pass: (range) => this.#parts.data.pass(node, range),
         },
         wanted.start,
         wanted.end - wanted.start,

@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -165,6 +165,35 @@ onSmallDisk(
     t.deepEqual((await readFile(mount.path("a"))).length, 20 * MIB, "what had to go is fetched again");
   },
   KINDS,
+);
+
+onSmallDisk(
+  "RULES 12: a file that is larger than the disk is read in one pass, and what is here of it leaves the reserve free",
+  64,
+  async ({ t, server, folder, mount }) => {
+    const large = randomBytes(150 * MIB);
+    await server.put("large", large);
+    await server.put("medium", large.subarray(0, 60 * MIB)); // as large as the disk, and fetched whole where it fits
+    const digest = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+    for (const [name, bytes] of [
+      ["large", large],
+      ["medium", large.subarray(0, 60 * MIB)],
+    ] as const) {
+      const said = await run("sha256sum", [mount.path(name)]);
+      t.is(said.stdout.split(" ")[0], digest(bytes), name);
+    }
+    const somewhere = await python(
+      mount,
+      `import hashlib
+with open("large", "rb") as f:
+    f.seek(140_000_000)
+    print(hashlib.sha256(f.read(5_000_000)).hexdigest())`,
+    );
+    t.is(somewhere.trim(), digest(large.subarray(140_000_000, 145_000_000)));
+    const [status] = await asked<{ disk: { reserveBytes: number } }[]>("status", mount.directory);
+    t.true((await freeBytes(folder)) >= (status?.disk.reserveBytes ?? Infinity));
+    t.is(await python(mount, writing("small", 1)), "done\n", "there is room for what is written");
+  },
 );
 
 onSmallDisk(
