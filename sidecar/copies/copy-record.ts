@@ -2,7 +2,8 @@
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents, type ByteRange } from "../lib/extents.ts";
-import { Copy, type Stamp } from "./copy.ts";
+import { Copy } from "./copy.ts";
+import { type Stamp } from "./stamp.ts";
 
 export interface CopyRecord {
   readonly id: string;

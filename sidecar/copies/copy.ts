@@ -8,28 +8,15 @@ import fs from "node:fs";
 import { promisify } from "node:util";
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { Extents, type ByteRange } from "../lib/extents.ts";
+import { punchHole } from "../lib/system-calls.ts";
 import { Turn } from "../lib/turn.ts";
 import { ChangeTrack } from "./change-track.ts";
+import { sameStamp, type Observation, type Stamp } from "./stamp.ts";
 
 const readAt = promisify(fs.read);
 const writeAt = promisify(fs.write);
 const syncFile = promisify(fs.fsync);
 const truncateTo = promisify(fs.ftruncate);
-
-/** What tells one state of a file from another: any store moves ctime (RULES 2). */
-export interface Stamp {
-  readonly changedNs: bigint;
-  readonly size: number;
-}
-
-export interface Observation extends Stamp {
-  readonly modifiedNs: bigint;
-  readonly allocatedBytes: number;
-}
-
-export function sameStamp(one: Stamp, other: Stamp): boolean {
-  return one.changedNs === other.changedNs && one.size === other.size;
-}
 
 export class Copy {
   readonly id: string;
@@ -131,7 +118,7 @@ export class Copy {
     return this.present === undefined;
   }
 
-  /** Length, times and allocation as they are now. Asks the local filesystem's memory, not its disk. */
+  /** As it is now. Asks the local filesystem's memory, not its disk. */
   observe(): Observation {
     const status = fs.fstatSync(this.descriptor, { bigint: true });
     return {
@@ -177,12 +164,12 @@ export class Copy {
     return buffer.subarray(0, filled);
   }
 
-  /** Where the first change since the copy last equalled a version is, as far as changes went through us. */
+  /** Where the first change since it last equalled a version is, as far as changes went through us. */
   get changedFrom(): number {
     return this.#changes.from;
   }
 
-  /** Whether all that changed was written to the end because it is the end, as far as changes went through us. */
+  /** Whether all that changed was written to the end because it is the end, likewise. */
   get onlyAppendedTo(): boolean {
     return !this.#changes.placed;
   }
@@ -251,6 +238,24 @@ export class Copy {
     });
   }
 
+  /**
+   * All of `version`, which was made of what was here at the last mark, leaves the disk once `record` is done. False, and
+   * nothing has changed, if any of it was changed since.
+   */
+  giveAway(version: ObjectInfo, record: () => Promise<void>): Promise<boolean> {
+    return this.#writes.run(async () => {
+      const [start, end] = [version.size, this.observe().size];
+      if (Math.min(this.#changes.fromSinceMark, end) < start) return false;
+      this.present = new Extents(end > start ? [{ start, end }] : []);
+      this.#written = new Extents(this.present.ranges);
+      [this.version, this.versionEnd, this.dirty] = [version, start, true];
+      this.#changes.settle();
+      await record();
+      await this.use((descriptor) => punchHole(descriptor, 0, version.size));
+      return true;
+    });
+  }
+
   /** The bytes that came are not those of the version: only what programs wrote counts as present from now on. */
   discard(): void {
     this.present = new Extents(this.#written?.ranges);
@@ -265,7 +270,7 @@ export class Copy {
     };
   }
 
-  /** Waits until the local disk has the bytes; also write-protects mapped pages, so later stores move ctime. */
+  /** Waits until the local disk has the bytes; also write-protects mapped pages, so that stores move ctime. */
   sync(): Promise<void> {
     return this.use(syncFile);
   }

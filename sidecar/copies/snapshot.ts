@@ -7,7 +7,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { crc32c } from "@node-rs/crc32";
 import type { ObjectInfo, UploadSource } from "../bucket/bucket.ts";
 import { combineCrc32c } from "../lib/crc32c-combine.ts";
-import { sameStamp, type Copy, type Stamp } from "./copy.ts";
+import { type Copy } from "./copy.ts";
+import { sameStamp, type Stamp } from "./stamp.ts";
 import { sumRange } from "./sum-range.ts";
 
 /** Up to here the very bytes that were summed are sent, from memory, in one request. */

@@ -175,6 +175,11 @@ export class CopyStore {
     return true;
   }
 
+  /** What a row says of it that is being changed, when ranges of it are in the bucket only. */
+  async recordParts(copy: Copy, object: string): Promise<void> {
+    await this.#state.database.write(copyRow(copy, object, "dirty", { changed: "anywhere" }));
+  }
+
   /** Its file stays, and is nobody's copy any more: a row speaks of it. */
   leave(copy: Copy): void {
     copy.retired = true;

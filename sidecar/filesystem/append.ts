@@ -5,7 +5,6 @@
 // after a lost answer whether it was done (RULES 8). When another writer was first, the tail goes behind theirs, so
 // that no line is lost; this file's own bytes are then no version of the object any more, and it leaves the name.
 
-import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
@@ -14,9 +13,8 @@ import { takeTail, type Snapshot, type Summed } from "../copies/snapshot.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import { encodeTimes, type StoredAttributes } from "./metadata.ts";
-import { WORKING_FOLDER } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
-import { removeTail, removeUnsureTail } from "./remove-tail.ts";
+import { insertTail, removeTail } from "./tails.ts";
 import { FETCH_IN_OPEN_BYTES } from "./sizes.ts";
 import type { UploadProperties } from "./upload-properties.ts";
 
@@ -28,9 +26,6 @@ const CONTEST_MS = 20_000;
 const CONTEST_PAUSE_MS = 50;
 /** A file whose end changes this often while it is read is sent as a whole. */
 const TAIL_ATTEMPTS = 3;
-
-/** Where tails are put, below the mount's prefix. */
-export const TAILS_FOLDER = `${WORKING_FOLDER}/tails/`;
 
 /** A tail that is behind the version the file was opened at. */
 interface Appended extends Dated<ObjectInfo> {
@@ -160,7 +155,7 @@ export class Appender {
     behind: Behind,
   ): Promise<Dated<ObjectInfo> | undefined> {
     const { nextOperationId, background, journal } = this.#context;
-    const tail = await this.#insertTail(behind.snapshot);
+    const tail = await insertTail(this.#context, behind.snapshot);
     const id = nextOperationId();
     const { snapshot, attributes } = behind;
     // Until it is answered; a worker that takes over would not know either.
@@ -177,18 +172,6 @@ export class Appender {
       throw error;
     } finally {
       background.start("remove tail", () => removeTail(this.#context, tail));
-    }
-  }
-
-  async #insertTail({ source }: Snapshot): Promise<ObjectInfo> {
-    const { bucket, nextOperationId, background, tree } = this.#context;
-    const name = `${tree.objectName(tree.root)}${TAILS_FOLDER}${randomUUID()}`;
-    try {
-      return (await bucket.insert(name, source, "absent", {}, { operationId: nextOperationId() })).value;
-    } catch (error) {
-      if (isBucketError(error) && error.uncertain)
-        background.start("remove tail", () => removeUnsureTail(this.#context, name));
-      throw error;
     }
   }
 

@@ -1,12 +1,20 @@
 // Reading and writing files the kernel asks us about (daemon mode).
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { ByteRange } from "../lib/extents.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Caller } from "./filesystem.ts";
 import type { FileNode, OpenFile } from "./nodes.ts";
 import { haveRange, readCopy, type CopyReading } from "./read-copy.ts";
+import type { Resting } from "./resting.ts";
+import { spill } from "./spill.ts";
 import { orRenamed } from "./stale.ts";
+
+/** Copies come to rest, and can be given up, a moment after their last close, of which the kernel tells a little late. */
+const ROOM_PATIENCE_MS = 5000;
+const CLOSED_LATE_MS = 300;
+const ROOM_LOOK_MS = 50;
 
 /** What a program wrote, and where. */
 interface Written {
@@ -17,9 +25,11 @@ interface Written {
 
 export class FileData {
   readonly #context: Context;
+  readonly #resting: Pick<Resting, "settling">;
 
-  constructor(context: Context) {
+  constructor(context: Context, resting: Pick<Resting, "settling">) {
     this.#context = context;
+    this.#resting = resting;
   }
 
   /** Bytes of the open version. */
@@ -31,6 +41,19 @@ export class FileData {
   /** Resolves when the local copy has these bytes of the open version. */
   async have(handle: OpenFile, range: ByteRange): Promise<void> {
     await haveRange(this.#reading(handle), range);
+  }
+
+  /** Of a file that is written in one pass what is written so far may go to make room; so may what was just closed, soon. */
+  async #hasRoom(node: FileNode, bytes: number): Promise<boolean> {
+    const { space } = this.#context.store;
+    if (await space.allows(bytes)) return true;
+    if (await spill(node, bytes, this.#context)) return true;
+    for (let waitedMs = 0; waitedMs < ROOM_PATIENCE_MS; waitedMs += ROOM_LOOK_MS) {
+      if (waitedMs >= CLOSED_LATE_MS && !this.#resting.settling) return false;
+      await delay(ROOM_LOOK_MS);
+      if (await space.allows(bytes)) return true;
+    }
+    return false;
   }
 
   #reading({ node, position }: OpenFile): CopyReading {
@@ -71,7 +94,8 @@ export class FileData {
     const size = copy.observe().size;
     const appended = append && !fromMapping;
     const start = appended ? (caller.begun?.position ?? size) : offset;
-    await this.#context.store.requireRoom(copy, start, data.length);
+    if (!(await this.#hasRoom(node, data.length)))
+      await this.#context.store.requireRoom(copy, start, data.length);
     if (appended) caller.intend?.({ position: start });
     if (start > size && !copy.whole) await copy.truncate(start);
     await copy.write(start, data, appended);

@@ -110,6 +110,8 @@ export class FileNode extends NodeBase {
   /** What its tails are put behind since another writer's version has the name, and how much of it has been. */
   following: { object: ObjectInfo; sentBytes: number } | undefined;
   unsureAppend: UnsureAppend | undefined;
+  /** What of a file that is being written has no room here, as an object that nobody sees (RULES 12). */
+  spilled: ObjectInfo | undefined;
   /** Where its bytes go since somebody else's version has the name (RULES 9). */
   conflict: ObjectInfo | undefined;
   /** Where it was before it was unlinked, for as long as its object is not deleted because readers need it (RULES 28). */

@@ -2,7 +2,9 @@
 // bucket yet. Whoever gives a file another name, or takes the one it has, sees to these first (RULES 11).
 
 import type { Replacing } from "../copies/copy-rows.ts";
-import type { Stamp } from "../copies/copy.ts";
+import { stillEquals, type Snapshot, type Summed } from "../copies/snapshot.ts";
+import { sameStamp } from "../copies/stamp.ts";
+import type { Stamp } from "../copies/stamp.ts";
 import { runInAll } from "../lib/turn.ts";
 import type { Expected } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
@@ -60,4 +62,16 @@ export function inTurnsOf<T>(nodes: readonly Node[], context: Context, task: () 
 /** Before an upload that is owed is tried: a later run must know its object again (RULES 4). */
 export async function noteTries(node: FileNode, { store }: Pick<Context, "store">): Promise<void> {
   if (node.owed !== undefined) await store.owed.noteOperations(node.owed.id, [...node.unsure]);
+}
+
+/** Of bytes that were put aside: as the file itself is, if nothing was written to it since. */
+export async function asItIs(
+  { owed, copy }: FileNode,
+  { aside, ...summed }: Snapshot,
+): Promise<Summed | undefined> {
+  if (owed === undefined || copy === undefined || copy.retired || owed.id !== aside) return undefined;
+  const { stamp, rested } = owed;
+  await copy.mark(); // what changes from here on is later
+  if (!sameStamp(copy.observe(), stamp)) return undefined;
+  return (await stillEquals(copy, { ...summed, stamp, rested })) ? { ...summed, stamp, rested } : undefined;
 }

@@ -44,7 +44,7 @@ export function makeParts(context: Context) {
     : new FolderPlaceholders(context, patcher);
   const tombstones = new Tombstones(context);
   const namespace = new Namespace(context, folders, tombstones);
-  const data = new FileData(context);
+  const data = new FileData(context, resting);
   const shared = {
     explorer,
     folders,

@@ -6,6 +6,7 @@ import type { Context } from "./context.ts";
 import { giveUpSaving } from "./give-up.ts";
 import type { FileNode } from "./nodes.ts";
 import type { Saver } from "./save.ts";
+import { forgetSpilled } from "./spill.ts";
 
 /** Time given to a file after its last close before it is put to rest; most reopen at once or not soon. */
 const REST_AFTER_MS = 50;
@@ -20,12 +21,18 @@ export class Resting {
   readonly #saver: Saver;
   readonly #timers = new Map<FileNode, NodeJS.Timeout>();
   #closed = false;
+  #keeping = 0;
   /** Uploads under way of files nobody has open. */
   saving = 0;
 
   constructor(context: Context, saver: Saver) {
     this.#context = context;
     this.#saver = saver;
+  }
+
+  /** Copies are on their way to rest: after that they can be given up. */
+  get settling(): boolean {
+    return this.#timers.size > 0 || this.#keeping > 0;
   }
 
   /** After the last use of a copy: puts it to rest when nobody came back meanwhile. */
@@ -100,6 +107,7 @@ export class Resting {
     if (!tree.isAttached(node)) {
       if (await witness().takeOver(node)) return false;
       node.fetcher?.stop();
+      forgetSpilled(node, this.#context);
       store.discard(copy);
       return false;
     }
@@ -142,12 +150,12 @@ export class Resting {
       store.discard(copy);
       return;
     }
-    background.start("keep copy", () =>
-      node.openings.run(async () => {
-        if (node.opened.size === 0 && node.borrowers === 0 && node.copy === copy && !copy.changed())
-          await store.keep(copy, version);
-      }),
-    );
+    this.#keeping += 1;
+    const keep = node.openings.run(async () => {
+      if (node.opened.size === 0 && node.borrowers === 0 && node.copy === copy && !copy.changed())
+        await store.keep(copy, version);
+    });
+    background.start("keep copy", () => keep.finally(() => (this.#keeping -= 1)));
   }
 
   /** Somebody uses the file again. */

@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
-import { sameStamp } from "../copies/copy.ts";
+import { sameStamp } from "../copies/stamp.ts";
 import { stillEquals, takeAside, takeSnapshot, type Snapshot, type Summed } from "../copies/snapshot.ts";
 import { SharedRun } from "../lib/shared-run.ts";
 import { Appender } from "./append.ts";
@@ -17,8 +17,9 @@ import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
 import { metadataForInsert, OPERATION_KEY } from "./metadata.ts";
 import { movesEnded, type FileNode } from "./nodes.ts";
-import { noteTries } from "./owing.ts";
+import { asItIs, noteTries } from "./owing.ts";
 import type { Patcher } from "./patch.ts";
+import { forgetSpilled, takeSpilled, type Spilled } from "./spill.ts";
 import { orStale } from "./stale.ts";
 import { UploadProperties } from "./upload-properties.ts";
 import type { VersionTimes } from "./version-times.ts";
@@ -134,7 +135,9 @@ export class Saver {
     await store.refuseIfCutShort(copy);
     const beganMs = this.#context.monotonicMs();
     const unsure = node.unsureAppend !== undefined;
-    const appended = await this.#appender.append(node);
+    const spilled = node.spilled && (await takeSpilled(node, this.#context));
+    if (spilled !== undefined) return this.#uploadSpilled(node, spilled);
+    const appended = node.spilled ? undefined : await this.#appender.append(node);
     if (appended === "behind another") return unsure ? this.#appender.follow(node) : undefined;
     if (appended !== undefined) {
       await this.#saved(node, appended.snapshot, appended, beganMs);
@@ -170,7 +173,17 @@ export class Saver {
     }
   }
 
-  async #insertUntilSettled(node: FileNode, snapshot: Snapshot): Promise<Inserted> {
+  async #uploadSpilled(node: FileNode, spilled: Spilled): Promise<void> {
+    try {
+      const startedMs = this.#context.monotonicMs();
+      const made = await this.#insertUntilSettled(node, spilled);
+      await this.#saved(node, spilled, made, startedMs);
+    } finally {
+      await spilled.dispose();
+    }
+  }
+
+  async #insertUntilSettled(node: FileNode, snapshot: Snapshot | Spilled): Promise<Inserted> {
     const endMs = this.#context.monotonicMs() + SUPERSEDE_MS;
     let expected: Expected = node.version?.generation ?? node.replaces ?? "absent";
     for (;;) {
@@ -187,7 +200,7 @@ export class Saver {
     }
   }
 
-  async #insert(node: FileNode, snapshot: Snapshot, expected: Expected): Promise<Inserted> {
+  async #insert(node: FileNode, snapshot: Snapshot | Spilled, expected: Expected): Promise<Inserted> {
     const { tree, bucket, owed, nextOperationId, journal } = this.#context;
     const { parent, name } = node;
     const copyId = snapshot.aside ?? node.copy?.id;
@@ -207,10 +220,10 @@ export class Saver {
     journal.commit();
     try {
       await noteTries(node, this.#context); // in case the machine dies, too
-      const made = await bucket.insert(object, snapshot.source, expected, properties, {
-        operationId,
-        onSession,
-      });
+      const options = { operationId, onSession };
+      const made = await ("parts" in snapshot
+        ? bucket.compose(object, snapshot.parts, expected, properties, options)
+        : bucket.insert(object, snapshot.source, expected, properties, options));
       node.becomeSureOf(operationId); // what failed before may still arrive, once the name is free (RULES 6)
       return { ...made, attributes };
     } catch (error) {
@@ -237,6 +250,7 @@ export class Saver {
     const copy = aside === undefined ? node.copy : undefined;
     // Where nothing went unseen, what was changed since is known without looking.
     node.lastSummed = copy?.changedUnseen === true ? { stamp, size, crc32c, rested } : undefined;
+    if (aside === undefined) forgetSpilled(node, this.#context);
     this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
     copy?.settle(value, stamp);
@@ -271,7 +285,7 @@ export class Saver {
   /** Another writer was there first. Answers what to expect next, or throws what close reports. */
   async #afterConflict(
     node: FileNode,
-    snapshot: Snapshot,
+    snapshot: Snapshot | Spilled,
     expected: Expected,
     error: Error,
   ): Promise<Expected> {
@@ -307,9 +321,10 @@ export class Saver {
   }
 
   /** Ours goes beside theirs, and this node leaves the name to theirs (RULES 9). */
-  async #keepBoth(node: FileNode, snapshot: Snapshot, object: string): Promise<string> {
+  async #keepBoth(node: FileNode, snapshot: Snapshot | Spilled, object: string): Promise<string> {
     const { bucket, tree, hostName, nextOperationId, kernel } = this.#context;
     const { parent, name } = node;
+    if ("parts" in snapshot) throw new FileSystemError("ESTALE", `${object} was replaced elsewhere`);
     const time = new Date().toISOString().replace(/[:.]/g, "-");
     const conflict = `${object}.conflict-${hostName}-${time}`;
     const metadata = metadataForInsert(storedAttributes(node), this.#context.fileDefaults, node.version);
@@ -325,13 +340,4 @@ export class Saver {
     }
     return conflict;
   }
-}
-
-/** Of bytes that were put aside: as the file itself is, if nothing was written to it since. */
-async function asItIs({ owed, copy }: FileNode, { aside, ...summed }: Snapshot): Promise<Summed | undefined> {
-  if (owed === undefined || copy === undefined || copy.retired || owed.id !== aside) return undefined;
-  const { stamp, rested } = owed;
-  await copy.mark(); // what changes from here on is later
-  if (!sameStamp(copy.observe(), stamp)) return undefined;
-  return (await stillEquals(copy, { ...summed, stamp, rested })) ? { ...summed, stamp, rested } : undefined;
 }

@@ -2,7 +2,7 @@
 // deletes them when they are old (RULES 8); by then nobody can still want to put one behind an object.
 
 import type { Context } from "./context.ts";
-import { TAILS_FOLDER } from "./append.ts";
+import { TAILS_FOLDER } from "./tails.ts";
 
 const HOUR_MS = 3_600_000;
 /** Older by the bucket's clock than any append can be under way. */

@@ -144,6 +144,11 @@ export async function allocate(
   await onPool("fallocate", native.fallocate, descriptor, mode, offset, length);
 }
 
+/** Gives back the space of these bytes, which read as zeros from then on; the length stays. fallocate(2). */
+export function punchHole(descriptor: number, offset: number, length: number): Promise<void> {
+  return allocate(descriptor, FALLOCATE_PUNCH_HOLE | FALLOCATE_KEEP_SIZE, offset, length);
+}
+
 /**
  * copy_file_range(2) at given offsets: how many bytes were copied, perhaps fewer than asked for, 0 at the end. The
  * offsets of the descriptors do not move.

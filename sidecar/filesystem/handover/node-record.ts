@@ -60,6 +60,7 @@ export interface FileRecord extends CommonRecord {
   readonly conflict: ObjectInfo | undefined;
   readonly unsure: readonly string[];
   readonly owed: FileNode["owed"];
+  readonly spilled: FileNode["spilled"];
   /** What the last upload failed of. */
   readonly failure: string | undefined;
   /** The name it had, whose object is deleted once its readers have what they need. */
@@ -107,8 +108,8 @@ function common(node: Node): CommonRecord {
 
 function fileRecord(node: FileNode): FileRecord {
   const { version, replaces, access, backing, writtenWhole, exclusive, timeGiven, seenModifiedNs } = node;
-  const { pagesGiven, supplanted, following, conflict, saveError, postponed, copy, unsureAppend, owed } =
-    node;
+  const { pagesGiven, supplanted, following, conflict, saveError, postponed, copy, unsureAppend } = node;
+  const { owed, spilled } = node;
   return {
     kind: "file",
     ...common(node),
@@ -125,6 +126,7 @@ function fileRecord(node: FileNode): FileRecord {
     following,
     conflict,
     owed,
+    spilled,
     postponed,
     copy: copy === undefined || copy.retired ? undefined : recordOfCopy(copy),
     unsureAppend: unsureAppend === undefined ? undefined : withoutCopy(unsureAppend),

@@ -103,9 +103,10 @@ class Restorer {
 
   #fill(node: FileNode, record: FileRecord): void {
     const { version, replaces, access, backing, writtenWhole, exclusive, timeGiven, seenModifiedNs } = record;
-    const { pagesGiven, supplanted, following, conflict, failure, postponed, unsureAppend, owed } = record;
+    const { pagesGiven, supplanted, following, conflict, failure, postponed, unsureAppend, owed, spilled } =
+      record;
     Object.assign(node, { version, replaces, writtenWhole, exclusive, timeGiven, seenModifiedNs });
-    Object.assign(node, { pagesGiven, supplanted, following, conflict, postponed, owed });
+    Object.assign(node, { pagesGiven, supplanted, following, conflict, postponed, owed, spilled });
     if (failure !== undefined) node.saveError = new FileSystemError("EIO", failure);
     for (const id of record.unsure) node.becomeUnsure(id);
     this.#files.push(node);

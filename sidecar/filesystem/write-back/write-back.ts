@@ -6,7 +6,8 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { CTIME_REST_MS } from "../../copies/snapshot.ts";
-import { sameStamp, type Copy } from "../../copies/copy.ts";
+import { type Copy } from "../../copies/copy.ts";
+import { sameStamp } from "../../copies/stamp.ts";
 import type { Owing as OwingRow, Replacing } from "../../copies/copy-rows.ts";
 import type { Expected } from "../../bucket/bucket.ts";
 import { refreshTimes } from "../attributes-of.ts";
@@ -43,7 +44,7 @@ export class WriteBack implements Owing {
 
   async acknowledge(node: FileNode, goesOn = false): Promise<void> {
     // What goes beside or behind somebody else's version, and what is not here as a whole, goes to the bucket at once.
-    if (!isRecordable(node)) return this.#saver.save(node);
+    if (!isRecordable(node)) return this.#saveAtOnce(node);
     try {
       for (let object: string | undefined; ;) {
         await movesEnded(node);
@@ -186,7 +187,7 @@ export class WriteBack implements Owing {
   }
 
   async #saveAtOnce(node: FileNode): Promise<void> {
-    await this.#uploads.gone([node], this.#deadlineMs);
+    if (node.owed !== undefined) await this.#uploads.gone([node], this.#deadlineMs);
     await this.#saver.save(node);
   }
 

@@ -197,6 +197,68 @@ with open("large", "rb") as f:
 );
 
 onSmallDisk(
+  "RULES 12: a file that is larger than the disk is written in one pass, where writes go through us",
+  64,
+  async ({ t, server, folder, mount, setting }) => {
+    if (setting === "passthrough") {
+      t.pass(); // there the kernel writes, and tells the program
+      return;
+    }
+    const digest = (bytes: Buffer | undefined): string =>
+      createHash("sha256")
+        .update(bytes ?? "")
+        .digest("hex");
+    await server.put("again", "old");
+    const said = await python(
+      mount,
+      `import hashlib, os
+sums = []
+for name, megabytes in (("large", 150), ("again", 100)):
+    sum = hashlib.sha256()
+    with open(name, "wb", buffering=0) as f:
+        for i in range(megabytes):
+            piece = os.urandom(1 << 20)
+            sum.update(piece)
+            f.write(piece)
+        assert os.fstat(f.fileno()).st_size == megabytes << 20
+    with open(name, "rb") as f:
+        assert hashlib.file_digest(f, "sha256").digest() == sum.digest()
+    sums.append(sum.hexdigest())
+print(*sums)`,
+    );
+    const [large = "", again = ""] = said.trim().split(" ");
+    t.is(digest(await server.get("large")), large);
+    t.is(digest(await server.get("again")), again);
+    const first = (await server.get("again"))?.subarray(0, 10);
+    const changed = await python(
+      mount,
+      `import os
+with open("gone", "wb", buffering=0) as f:
+    for i in range(100): f.write(bytes(1 << 20))
+    os.unlink("gone")
+with open("back", "wb", buffering=0) as f:
+    for i in range(100): f.write(bytes(1 << 20))
+    f.seek(0)
+    try:
+        f.write(b"x")
+        os.fsync(f.fileno())
+        print("stored")
+    except OSError as error: print(error.strerror)
+    f.truncate(0)`,
+    );
+    t.is(
+      changed,
+      "No space left on device\n",
+      "what has left the disk cannot be changed without having room for it",
+    );
+    t.is((await server.get("again"))?.subarray(0, 10).toString("hex"), first?.toString("hex"));
+    await until(t, "nothing else is left", async () => (await server.names(".sidemount.tmp/")).length === 0);
+    t.deepEqual(await server.names(), ["again", "back", "large"]);
+    t.true((await freeBytes(folder)) > 0);
+  },
+);
+
+onSmallDisk(
   "a program that meets a full disk, makes room and writes again is stored whole",
   64,
   async ({ t, server, folder, mount }) => {
