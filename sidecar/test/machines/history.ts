@@ -221,8 +221,8 @@ function base(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
-function told({ kind, actor, name, to, id, began, ended }: Event): string {
+function told({ kind, actor, name, to, id, began, ended, failed }: Event): string {
   const ms = (ns: number): string => (ns / 1e6).toFixed(1);
   const what = [kind, name, to && `to ${to}`, id && `(${id})`].filter(Boolean).join(" ");
-  return `${what} by ${actor} from ${ms(began)} to ${ms(ended)}`;
+  return `${what} by ${actor} from ${ms(began)} to ${ms(ended)}${failed === null ? "" : `, ${failed}`}`;
 }
