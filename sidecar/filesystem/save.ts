@@ -13,6 +13,7 @@ import { stillEquals, takeAside, takeSnapshot, type Snapshot, type Summed } from
 import { SharedRun } from "../lib/shared-run.ts";
 import { Appender } from "./append.ts";
 import { storedAttributes, type Context } from "./context.ts";
+import { insertBeside } from "./conflict-object.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
 import { metadataForInsert, OPERATION_KEY } from "./metadata.ts";
@@ -322,22 +323,19 @@ export class Saver {
 
   /** Ours goes beside theirs, and this node leaves the name to theirs (RULES 9). */
   async #keepBoth(node: FileNode, snapshot: Snapshot | Spilled, object: string): Promise<string> {
-    const { bucket, tree, hostName, nextOperationId, kernel } = this.#context;
+    const { tree, kernel } = this.#context;
     const { parent, name } = node;
     if ("parts" in snapshot) throw new FileSystemError("ESTALE", `${object} was replaced elsewhere`);
-    const time = new Date().toISOString().replace(/[:.]/g, "-");
-    const conflict = `${object}.conflict-${hostName}-${time}`;
     const metadata = metadataForInsert(storedAttributes(node), this.#context.fileDefaults, node.version);
     const properties = { contentType: contentTypeOf(name), metadata };
-    const options = { operationId: nextOperationId() };
-    const kept = await bucket.insert(conflict, snapshot.source, "absent", properties, options);
-    node.conflict = kept.value;
-    if (snapshot.aside === undefined) node.copy?.settle(kept.value, snapshot.stamp);
+    const kept = await insertBeside(this.#context, object, snapshot.source, properties);
+    node.conflict = kept;
+    if (snapshot.aside === undefined) node.copy?.settle(kept, snapshot.stamp);
     tree.detach(node);
     if (parent !== undefined) {
       parent.listed = undefined;
       void kernel().entryChanged(parent.id, name);
     }
-    return conflict;
+    return kept.name;
   }
 }

@@ -76,5 +76,11 @@ test("lost edits, lines, claims and files are found, and failures that have no r
     ["tree/d1/x", "x"],
   ]);
   t.regex(contradictions([], { ...NOTHING, versions: there }).join(), /there twice/);
+  const missing = event("read", { name: "registers/0", actor: "c0", failed: "ENOENT" });
+  const renaming = event("replace", { name: "registers/0", actor: "c1", id: "x" });
+  const renamed = { ...NOTHING, versions: new Map([["registers/0", "x"]]) };
+  t.deepEqual(contradictions([missing, renaming], renamed, "c"), []);
+  t.is(contradictions([missing, { ...renaming, actor: "b0" }], renamed, "c").length, 1);
+  t.is(contradictions([missing, renaming], renamed, "a").length, 1);
   t.regex(contradictions([event("read", { failed: "TORN", step: "bytes" })], NOTHING).join(), /with TORN/);
 });

@@ -56,10 +56,13 @@ const MAY_FAIL: Readonly<Record<string, readonly string[]>> = {
   list_folder: ["ENOENT"],
 };
 
-/** Everything that cannot have happened, in words; none if all is well. */
-export function contradictions(events: readonly Event[], outcome: Outcome): string[] {
+/**
+ * Everything that cannot have happened, in words; none if all is well. `native` is the machine that is mounted through libfuse 2:
+ * an open there that meets a rename by a program of the same machine may not find the file (docs/CHANNELS.md).
+ */
+export function contradictions(events: readonly Event[], outcome: Outcome, native?: string): string[] {
   return [
-    ...unexpectedFailures(events),
+    ...unexpectedFailures(events, native),
     ...registers(events, outcome),
     ...edits(events, outcome),
     ...logs(events, outcome),
@@ -68,9 +71,14 @@ export function contradictions(events: readonly Event[], outcome: Outcome): stri
   ];
 }
 
-function unexpectedFailures(events: readonly Event[]): string[] {
+function unexpectedFailures(events: readonly Event[], native?: string): string[] {
+  const met = (event: Event): boolean =>
+    event.failed === "ENOENT" &&
+    event.actor.charAt(0) === native &&
+    events.some((other) => other.kind === "replace" && sameMachine(other, event) && overlap(other, event));
   return events
     .filter(({ kind, failed }) => failed !== null && MAY_FAIL[kind]?.includes(failed) !== true)
+    .filter((event) => !met(event))
     .map((event) => `${told(event)} failed with ${event.failed}: ${event.step ?? ""}`);
 }
 
@@ -213,8 +221,8 @@ function base(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1);
 }
 
-function told({ kind, actor, name, to, id, began, ended }: Event): string {
+function told({ kind, actor, name, to, id, began, ended, failed }: Event): string {
   const ms = (ns: number): string => (ns / 1e6).toFixed(1);
   const what = [kind, name, to && `to ${to}`, id && `(${id})`].filter(Boolean).join(" ");
-  return `${what} by ${actor} from ${ms(began)} to ${ms(ended)}`;
+  return `${what} by ${actor} from ${ms(began)} to ${ms(ended)}${failed === null ? "" : `, ${failed}`}`;
 }
