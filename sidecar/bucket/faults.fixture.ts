@@ -40,6 +40,8 @@ export interface Act {
   readonly patches?: true;
   /** What is tried once the trouble is over; absent: the same. */
   readonly afterwards?: string;
+  /** How many others it counts for when they are run side by side. */
+  readonly weight?: number;
 }
 
 interface Write {
@@ -85,6 +87,7 @@ export const ACTS: readonly Act[] = [
     run: (bucket, _, expected) => bucket.insert("a", bytesSource(LARGE), expected, {}, WRITE),
     makes: { a: LARGE, b: SMALL },
     afterwards: "upload in one request", // 8 MiB for each cell would be most of the time
+    weight: 6,
   },
   {
     name: "bytes of a session",

@@ -79,10 +79,12 @@ async function tryCell(t: ExecutionContext, act: Act, trouble: Trouble): Promise
     expire: () => Promise.resolve(void (tokens += 1)),
   });
   const { name } = session.bucket;
+  // What is to be ridden out has time for it also where the machine is busy.
+  const limitMs = expected === "done" ? 3 * DEADLINE_MS : DEADLINE_MS;
   const bucket = bucketAt(t, proxy.url, {
     bucket: trouble.bucketIsGone ? `${name}-gone` : name,
-    deadlineMs: DEADLINE_MS,
-    metadataDeadlineMs: DEADLINE_MS,
+    deadlineMs: limitMs,
+    metadataDeadlineMs: limitMs,
     credentials,
   });
   const wrong: string[] = [];
@@ -139,26 +141,29 @@ async function tryCell(t: ExecutionContext, act: Act, trouble: Trouble): Promise
   return wrong.map((words) => `${act.name}, ${trouble.name}: ${words}`);
 }
 
-/** Cells that run at a time. */
-const ABREAST = 36;
+/** Cells that run at a time; one that sends a lot counts for more. */
+const ABREAST = 24;
 let running = 0;
 const waiting: (() => void)[] = [];
 
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  while (running >= ABREAST) await new Promise<void>((resolve) => waiting.push(resolve));
-  running += 1;
+async function inTurn<T>(weight: number, work: () => Promise<T>): Promise<T> {
+  while (running > 0 && running + weight > ABREAST)
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  running += weight;
   try {
     return await work();
   } finally {
-    running -= 1;
-    waiting.shift()?.();
+    running -= weight;
+    for (const wake of waiting.splice(0)) wake();
   }
 }
 
 for (const act of ACTS) {
   const cells = TROUBLES.filter(({ except }) => except?.[act.name] !== null);
   test(`${act.name}: ${cells.length} kinds of trouble end as they should, in time, and leave nothing half done`, async (t) => {
-    const wrong = await Promise.all(cells.map((trouble) => inTurn(() => tryCell(t, act, trouble))));
+    const wrong = await Promise.all(
+      cells.map((trouble) => inTurn(act.weight ?? 1, () => tryCell(t, act, trouble))),
+    );
     t.deepEqual(wrong.flat(), []);
   });
 }

@@ -241,7 +241,9 @@ export const optionTable = {
     environment: "SIDEMOUNT_DEADLINE",
     default: "25s",
     group: "Disk and time",
-    help: "Longest time a request may go without progress before the program gets an error.",
+    help:
+      "Longest time a request may go without progress before the program gets an error. Questions and small changes have " +
+      "10s in all, or this if it is less.",
     parse: parseDeadline,
   }),
   writeBack: option({

@@ -8,6 +8,7 @@ import type { KeptCopy } from "../../copies/kept.ts";
 import type { OwedCopies } from "../../copies/owed-copies.ts";
 import { takeAside, type Snapshot } from "../../copies/snapshot.ts";
 import type { Log } from "../../telemetry/log.ts";
+import { insertBeside } from "../conflict-object.ts";
 import { messageOf } from "../give-up.ts";
 import { OPERATION_KEY } from "../metadata.ts";
 
@@ -24,7 +25,7 @@ export class StillOwedError extends Error {
 }
 
 export interface Uploading {
-  readonly bucket: Pick<Bucket, "stat" | "insert">;
+  readonly bucket: Bucket;
   readonly owed: OwedCopies;
   readonly mountId: string;
   readonly readOnly: boolean;
@@ -131,15 +132,13 @@ class OwedUpload {
     }
   }
 
-  async #besides(snapshot: Snapshot, live: ObjectInfo): Promise<undefined> {
-    const { object, intent } = this.#entry;
-    const time = new Date().toISOString().replace(/[:.]/g, "-");
-    const conflict = `${object}.conflict-${hostname()}-${time}`;
-    await this.#insert(conflict, snapshot, "absent");
-    this.#uploading.log.error(
-      { object, expected: String(intent.base), found: String(live.generation), conflict },
-      "an edited file was replaced elsewhere; both are kept",
-    );
+  async #besides({ source }: Snapshot, live: ObjectInfo): Promise<undefined> {
+    const { bucket, mountId, log } = this.#uploading;
+    const { id, object, intent } = this.#entry;
+    const context = { bucket, hostName: hostname(), nextOperationId: () => `${mountId}:owed-${id}-beside` };
+    const made = await insertBeside(context, object, source, withoutTry(intent.properties));
+    const fields = { object, expected: String(intent.base), found: String(live.generation) };
+    log.error({ ...fields, conflict: made.name }, "an edited file was replaced elsewhere; both are kept");
     return undefined;
   }
 
