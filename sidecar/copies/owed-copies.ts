@@ -1,8 +1,9 @@
 // Bytes that programs were told are stored, and that the bucket does not have yet (--write-back, RULES 11): in copies.db
 // as soon as that is said, uploaded soon after, and found again by the next start.
 //
-// A file has one such row at most. It is of the file's own copy, or, once somebody is about to write to that again, of a
-// copy of its own, which stays what it was when it was acknowledged.
+// A name has one such row at most, whatever was broken off: each that is written takes others away, in one transaction. It is
+// of the file's own copy, or, once somebody is about to write to that again, of a copy of its own, which stays what it was
+// when it was acknowledged.
 
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
@@ -29,8 +30,8 @@ export class OwedCopies {
     this.#log = log;
   }
 
-  /** Resolves when no crash can lose what the file holds now. `earlier`: the row of an earlier state of it, which goes. */
-  async record(copy: Copy, owing: Owing, earlier: string | undefined): Promise<void> {
+  /** Resolves when no crash can lose what the file holds now. What was put `aside` of an earlier state goes. */
+  async record(copy: Copy, owing: Owing, aside: string | undefined): Promise<void> {
     await copy.sync();
     if (!this.#named.has(copy)) await this.#state.syncNames();
     this.#named.add(copy);
@@ -40,16 +41,16 @@ export class OwedCopies {
     const { allocatedBytes } = copy.observe();
     await this.#state.database.write(
       owedRow(copy, allocatedBytes, owing),
-      ...(earlier === undefined ? [] : [withoutRow(earlier)]),
+      withoutOthers(owing.object, copy.id),
     );
-    if (earlier !== undefined) await fs.rm(this.#state.copyPath(earlier), { force: true });
+    if (aside !== undefined) await this.#remove(aside);
   }
 
   /**
    * As `record`, of a file that somebody goes on writing to: what it holds now goes aside. Answers the id it has there; undefined
    * if that would take too long, and nothing has changed.
    */
-  async recordAside(copy: Copy, owing: Owing, earlier: string | undefined): Promise<string | undefined> {
+  async recordAside(copy: Copy, owing: Owing, aside: string | undefined): Promise<string | undefined> {
     const id = randomUUID();
     const path = this.#state.copyPath(id);
     try {
@@ -68,29 +69,22 @@ export class OwedCopies {
       await this.#state.database.write(
         owedRow({ id, version: copy.version }, Math.min(size, allocatedBytes), owing),
         copyRow(copy, owing.object, "dirty", { changed: "anywhere" }),
-        ...(earlier === undefined ? [] : [withoutRow(earlier)]),
+        withoutOthers(owing.object, id),
       );
     } catch (error) {
       await fs.rm(path, { force: true });
       throw error;
     }
-    if (earlier !== undefined) await fs.rm(this.#state.copyPath(earlier), { force: true });
+    if (aside !== undefined) await this.#remove(aside);
     return id;
   }
 
-  /** The file has another name, or another basis; `displaced`: the row of what had that name, which goes in the same moment. */
-  async rename(
-    id: string,
-    { object, base }: { object: string; base: Expected },
-    displaced: string | undefined,
-  ): Promise<void> {
-    await this.#state.database.write(
-      {
-        sql: "UPDATE copies SET object = ?, base = ? WHERE id = ? AND state = 'owed'",
-        values: [object, encodeExpected(base), id],
-      },
-      ...(displaced === undefined ? [] : [withoutName(displaced)]),
-    );
+  /** The file has another name, or another basis; what was owed under that name is not any more, in the same moment. */
+  async rename(id: string, { object, base }: { object: string; base: Expected }): Promise<void> {
+    await this.#state.database.write(withoutName(object), {
+      sql: "UPDATE copies SET object = ?, base = ? WHERE id = ? AND state = 'owed'",
+      values: [object, encodeExpected(base), id],
+    });
   }
 
   /** Tries that may arrive (RULES 4): noted before they are sent. */
@@ -109,9 +103,17 @@ export class OwedCopies {
     });
   }
 
-  /** The name is gone. The bytes stay for those who have the file open. */
+  /** Nothing is owed under this name any more, but for `id`. Bytes stay for those who have the file open. */
+  settled(object: string, id?: string): Promise<void> {
+    return this.#state.database.write(withoutName(object, id));
+  }
+
+  /** The one of this id is nobody's: the file was removed, or lies elsewhere. */
   unlinked(id: string): Promise<void> {
-    return this.#state.database.write(withoutName(id));
+    return this.#state.database.write({
+      sql: "UPDATE copies SET state = 'unlinked' WHERE id = ? AND state = 'owed'",
+      values: [id],
+    });
   }
 
   /** What the file's own copy holds by now was not acknowledged; what was, the bucket has. */
@@ -122,8 +124,8 @@ export class OwedCopies {
 
   /** What was put aside is in the bucket, or nobody's any more: the row first, so that none speaks of a file that is gone. */
   async drop(id: string): Promise<void> {
-    await this.#state.database.write(withoutRow(id));
-    await fs.rm(this.#state.copyPath(id), { force: true });
+    await this.#state.database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
+    await this.#remove(id);
   }
 
   /** It will never be uploaded by itself: kept for a person (RULES 10). */
@@ -145,6 +147,10 @@ export class OwedCopies {
     return readKept(this.#state, this.#log, sql);
   }
 
+  async #remove(id: string): Promise<void> {
+    await fs.rm(this.#state.copyPath(id), { force: true });
+  }
+
   /** How many there are. */
   async count(): Promise<number> {
     const [row] = await this.#state.database.read(
@@ -154,12 +160,19 @@ export class OwedCopies {
   }
 }
 
-function withoutRow(id: string): Statement {
-  return { sql: "DELETE FROM copies WHERE id = ?", values: [id] };
+/** Another state under the same name is an earlier one, whatever has kept it from being taken away. */
+function withoutOthers(object: string, id: string): Statement {
+  return {
+    sql: "DELETE FROM copies WHERE object = ? AND state = 'owed' AND id <> ?",
+    values: [object, id],
+  };
 }
 
-function withoutName(id: string): Statement {
-  return { sql: "UPDATE copies SET state = 'unlinked' WHERE id = ? AND state = 'owed'", values: [id] };
+function withoutName(object: string, except = ""): Statement {
+  return {
+    sql: "UPDATE copies SET state = 'unlinked' WHERE object = ? AND state = 'owed' AND id <> ?",
+    values: [object, except],
+  };
 }
 
 /** False if the bytes cannot be shared and are too many. */

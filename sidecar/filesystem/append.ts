@@ -14,6 +14,7 @@ import { storedAttributes, type Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import { encodeTimes, type StoredAttributes } from "./metadata.ts";
 import type { FileNode } from "./nodes.ts";
+import { noteTries } from "./owing.ts";
 import { insertTail, removeTail } from "./tails.ts";
 import { FETCH_IN_OPEN_BYTES } from "./sizes.ts";
 import type { UploadProperties } from "./upload-properties.ts";
@@ -161,15 +162,15 @@ export class Appender {
     // Until it is answered; a worker that takes over would not know either.
     if (node.copy !== undefined)
       node.unsureAppend = { id, object, tail, copy: node.copy, snapshot, attributes };
+    node.becomeUnsure(id);
     journal.note(node);
     journal.commit();
     try {
+      await noteTries(node, this.#context);
       const composed = await this.#composeUntilSettled(object, base, tail, { ...behind, id });
       node.unsureAppend = undefined;
+      node.becomeSureOf(id);
       return composed;
-    } catch (error) {
-      node.becomeUnsure(id);
-      throw error;
     } finally {
       background.start("remove tail", () => removeTail(this.#context, tail));
     }

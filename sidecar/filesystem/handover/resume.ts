@@ -64,7 +64,7 @@ export async function resumeOwed(
     if (context.tree.isAttached(node)) background.start("owe patch", () => parts.patcher.owe(node));
   for (const node of restored?.files ?? [])
     if (node.opened.size === 0 && node.copy !== undefined) parts.resting.soon(node);
-  for (const node of restored?.files ?? []) parts.writeBack?.restore(node);
+  if (restored !== undefined) await parts.writeBack?.restore(restored.files);
   parts.staleTails.watch();
 }
 

@@ -188,8 +188,8 @@ export class OwedUploads {
     node.owed = undefined;
     journal.note(node);
     const { copy } = node;
+    const object = tree.isAttached(node) ? tree.objectName(node) : undefined;
     if (owed?.aside === false && copy?.id === owed.id) {
-      const object = tree.isAttached(node) ? tree.objectName(node) : undefined;
       if (object === undefined) await store.owed.unlinked(owed.id);
       else if (copy.changed()) await store.owed.changedSince(copy, object);
       else store.uploaded(copy, object);

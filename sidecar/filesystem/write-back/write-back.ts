@@ -89,25 +89,27 @@ export class WriteBack implements Owing {
     displaced: Node | undefined,
     { object, base }: { object: string; base: Expected },
   ): Promise<void> {
+    const { store } = this.#context;
     const gone = isFile(displaced) ? displaced.owed : undefined;
     const { owed } = node;
     if (isFile(displaced)) {
       displaced.owed = undefined;
       for (const id of displaced.unsure) node.becomeUnsure(id); // it may have arrived, and is to be replaced then
     }
-    if (owed !== undefined) await this.#context.store.owed.rename(owed.id, { object, base }, gone?.id);
-    else if (gone !== undefined) await this.#context.store.owed.unlinked(gone.id);
+    if (owed === undefined) await store.owed.settled(object);
+    else await store.owed.rename(owed.id, { object, base });
     if (owed !== undefined && node.unsure.size > 0)
-      await this.#context.store.owed.noteOperations(owed.id, [...node.unsure]);
-    if (gone?.aside === true) await this.#context.store.owed.drop(gone.id);
+      await store.owed.noteOperations(owed.id, [...node.unsure]);
+    if (gone?.aside === true) await store.owed.drop(gone.id);
   }
 
   async unlinking(node: FileNode): Promise<void> {
+    const { store, tree } = this.#context;
     const { owed } = node;
     node.owed = undefined;
     if (owed === undefined) return;
-    if (owed.aside) await this.#context.store.owed.drop(owed.id);
-    else await this.#context.store.owed.unlinked(owed.id);
+    await store.owed.settled(tree.objectName(node));
+    if (owed.aside) await store.owed.drop(owed.id);
   }
 
   async attributesSet(node: FileNode): Promise<void> {
@@ -138,9 +140,32 @@ export class WriteBack implements Owing {
     this.#uploads.stop();
   }
 
-  /** A file of an earlier worker. */
-  restore(node: FileNode): void {
-    if (node.owed !== undefined) this.#uploads.add(node);
+  /**
+   * Files of an earlier worker. What copies.db has recorded counts: between that and what the worker had noted of the file it
+   * may have died.
+   */
+  async restore(files: readonly FileNode[]): Promise<void> {
+    const { store, tree, journal } = this.#context;
+    const all = await store.owed.list();
+    const rows = new Map(all.map((row) => [row.object, row])); // of each name the latest
+    for (const { id, object } of all) if (rows.get(object)?.id !== id) await store.owed.unlinked(id);
+    for (const node of files) {
+      if (!tree.isAttached(node) || (node.owed === undefined && node.copy?.dirty !== true)) continue;
+      const row = rows.get(tree.objectName(node));
+      if (row?.id !== node.owed?.id) {
+        const stamp = { changedNs: 0n, size: 0 }; // of no state the file ever had
+        node.owed = row && {
+          id: row.id,
+          aside: row.id !== node.copy?.id,
+          stamp,
+          rested: false,
+          replacing: row.replacing ?? "edited",
+          bytes: row.size,
+        };
+        journal.note(node);
+      }
+      if (node.owed !== undefined) this.#uploads.add(node);
+    }
   }
 
   #owedBelow(directory: DirectoryNode): FileNode[] {

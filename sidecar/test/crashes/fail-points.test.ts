@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { BucketServer } from "../helpers/bucket-server.ts";
@@ -74,9 +75,20 @@ for (const { name, options } of WAYS) {
       t.log(`${points.length} points, longest run of all steps ${Math.round(worstMs)} ms`);
       t.deepEqual(notReached, [], "each point was passed, and the worker died there");
       t.is(await mount.stop(), 0);
+      t.is(owedRows(mount.stateDirectory), 0, "and none of them has left anything to be uploaded once more");
       // A worker that dies before it has removed a tail leaves that to any mount, a day later (RULES 8).
       const left = (await server.names(".sidemount.tmp/")).filter((object) => !object.includes("/tails/"));
       t.deepEqual(left, [], "nothing else that is temporary is left in the bucket");
     },
   );
+}
+
+function owedRows(stateDirectory: string): number {
+  const database = new DatabaseSync(path.join(stateDirectory, "copies.db"), { readOnly: true });
+  try {
+    const row = database.prepare("SELECT count(*) AS count FROM copies WHERE state = 'owed'").get();
+    return Number(row?.["count"]);
+  } finally {
+    database.close();
+  }
 }
