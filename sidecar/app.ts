@@ -98,6 +98,11 @@ export async function assemble(
   const background = new Background((name, error) =>
     log.error({ work: name, err: error }, "background work failed"),
   );
+  if (options.writeBack && state.isPassing && !again)
+    log.warn(
+      { folder: options.stateDirectory },
+      "the state folder goes with the container or the machine, and with it what is acknowledged and not uploaded yet",
+    );
   const store = new CopyStore(state, { cacheSizeBytes: options.cacheSizeBytes, background, log });
   const { uid, gid } = options;
   const fileSystem = new MountedFileSystem({

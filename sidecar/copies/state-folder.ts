@@ -22,6 +22,8 @@ export interface StateIdentity {
   readonly bucketCreatedMs?: number | undefined;
 }
 
+/** TMPFS_MAGIC and OVERLAYFS_SUPER_MAGIC of linux/magic.h. */
+const PASSING_FILE_SYSTEMS = new Set([0x01021994, 0x794c7630]);
 /** Removed when a record cannot be written for want of space, and made again when there is some (RULES 12). */
 const BALLAST = "ballast";
 
@@ -73,6 +75,11 @@ export class StateFolder {
       fs.closeSync(lock);
       throw error;
     }
+  }
+
+  /** Whether it is on a disk that goes with the container or the machine: its own layer, or memory. */
+  get isPassing(): boolean {
+    return PASSING_FILE_SYSTEMS.has(fs.statfsSync(this.directory).type);
   }
 
   get ballastPath(): string {

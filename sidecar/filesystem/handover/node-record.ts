@@ -77,7 +77,11 @@ export type NodeRecord = DirectoryRecord | SpecialRecord | FileRecord;
 function isKept(node: Node): boolean {
   if (node.lookupCount > 0 || node.id === ROOT_INODE || node.patchOwed) return true;
   if (!isFile(node)) return false;
-  return node.opened.size > 0 || (node.copy !== undefined && !node.copy.promised && !node.copy.retired);
+  return (
+    node.opened.size > 0 ||
+    node.owed !== undefined ||
+    (node.copy !== undefined && !node.copy.promised && !node.copy.retired)
+  );
 }
 
 /** Undefined: a successor does not need it. */

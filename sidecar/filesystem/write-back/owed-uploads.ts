@@ -21,6 +21,8 @@ const RETRY_MS = [1000, 30_000] as const;
 const PROGRESS_MS = 5000;
 /** How often it looks. */
 const LOOK_MS = 20;
+/** How long a sum over all files is good for. */
+const SUM_EVERY_MS = 100;
 /** Of what is left, so many names are logged. */
 const EXAMPLES = 10;
 
@@ -42,6 +44,8 @@ export class OwedUploads {
   #hurrying = false;
   /** Changes with each upload that succeeds: somebody waits for progress. */
   #sent = 0;
+  #bytes = 0;
+  #summedMs = Number.NEGATIVE_INFINITY;
   /** The last failure, until one succeeds. */
   #trouble: unknown;
 
@@ -67,8 +71,14 @@ export class OwedUploads {
     return this.owed().length;
   }
 
+  /** Theirs, as of a moment ago: there may be very many. */
   get bytes(): number {
-    return this.owed().reduce((sum, { owed }) => sum + (owed?.bytes ?? 0), 0);
+    const nowMs = this.#context.monotonicMs();
+    if (nowMs - this.#summedMs > SUM_EVERY_MS) {
+      this.#bytes = this.owed().reduce((sum, { owed }) => sum + (owed?.bytes ?? 0), 0);
+      this.#summedMs = nowMs;
+    }
+    return this.#bytes;
   }
 
   /** Uploads what is owed of the file, whose turns the caller holds. */

@@ -1,0 +1,72 @@
+import test from "ava";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import type { Owing } from "./copy-rows.ts";
+import { IDENTITY, openStore, temporaryFolder } from "./folder.fixture.ts";
+import { StateFolder } from "./state-folder.ts";
+
+function owing(object: string): Owing {
+  const properties = { contentType: "text/plain", metadata: {} };
+  return { object, intent: { base: "absent", properties, operations: [] }, replacing: "whole" };
+}
+
+test("RULES 11: of a name the state acknowledged last is owed, whatever is left of others", async (t) => {
+  const { store, close } = await openStore(await temporaryFolder(t));
+  const copy = store.create("f");
+  await copy.write(0, Buffer.from("one"));
+  const first = await store.owed.recordAside(copy, owing("f"), undefined);
+  await copy.write(3, Buffer.from(" two"));
+  const second = await store.owed.recordAside(copy, owing("f"), undefined); // as if nobody knew of the first any more
+  t.deepEqual(
+    (await store.owed.list()).map(({ id }) => id),
+    [second],
+  );
+  t.not(first, second);
+  await copy.write(7, Buffer.from(" three"));
+  await store.owed.record(copy, owing("f"), second);
+  const [entry, ...others] = await store.owed.list();
+  t.is(entry?.id, copy.id);
+  t.deepEqual(others, []);
+  t.is(await readFile(entry?.path ?? "", "utf8"), "one two three");
+  await close();
+});
+
+test("RULES 11: what was acknowledged stays as it was while the file is written to", async (t) => {
+  const { store, close } = await openStore(await temporaryFolder(t));
+  const copy = store.create("f");
+  await copy.write(0, Buffer.from("acknowledged"));
+  await store.owed.recordAside(copy, owing("f"), undefined);
+  await copy.write(0, Buffer.from("ACK"));
+  await copy.truncate(5);
+  const [entry] = await store.owed.list();
+  t.is(await readFile(entry?.path ?? "", "utf8"), "acknowledged");
+  await close();
+});
+
+test("a rename takes what was owed under the new name away, and nothing else", async (t) => {
+  const { store, close } = await openStore(await temporaryFolder(t));
+  const [one, other, third] = ["one", "other", "third"].map((object) => store.create(object));
+  for (const [copy, object] of [
+    [one, "one"],
+    [other, "other"],
+    [third, "third"],
+  ] as const)
+    if (copy !== undefined) await store.owed.record(copy, owing(object), undefined);
+  await store.owed.rename(one?.id ?? "", { object: "other", base: 7n });
+  const listed = (await store.owed.list()).map(({ id, object, intent }) => [id, object, intent.base]);
+  t.deepEqual(
+    listed.toSorted(([, a], [, b]) => String(a).localeCompare(String(b))),
+    [
+      [one?.id, "other", 7n],
+      [third?.id, "third", "absent"],
+    ],
+  );
+  await close();
+});
+
+test("a folder in memory goes with the machine", async (t) => {
+  const folder = await mkdtemp("/dev/shm/sidemount-state-");
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const state = await StateFolder.open(folder, IDENTITY);
+  t.true(state.isPassing);
+  await state.close();
+});
