@@ -41,7 +41,7 @@ test("help of a command names the environment, the defaults and the exit codes",
   ]) {
     t.true(stdout.includes(words), words);
   }
-  for (const later of ["--write-back", "--http"]) t.false(stdout.includes(later), later);
+  for (const later of ["--http"]) t.false(stdout.includes(later), later);
 });
 
 test("no words at all show the help and are a mistake", async (t) => {

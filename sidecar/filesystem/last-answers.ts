@@ -1,8 +1,8 @@
 // What to do when the bucket does not answer a question that it has answered before: go on with that answer.
 //
-// The first to find out waits as long as any request may, and who comes then until that is certain. From then until the bucket answers again nobody waits for what
-// is known (bucket/availability.ts). What is not known is asked, and fails if it is not answered: that there is no such
-// name is never concluded from silence.
+// The first to find out waits as long as any request may, and who comes then until that is certain. From then until the
+// bucket answers again nobody waits for what is known (bucket/availability.ts). What is not known is asked, and fails if it
+// is not answered: that there is no such name is never concluded from silence.
 
 import { isAway, type Availability } from "../bucket/availability.ts";
 import { BucketError } from "../bucket/errors.ts";

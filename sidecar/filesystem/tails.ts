@@ -1,5 +1,5 @@
-// Objects that are put together to others, in a folder nobody sees. What has become part of another has to go: at once, or as soon as the bucket answers again. What a mount that ends first,
-// or may not remove it, leaves behind is removed by age (stale-tails.ts).
+// Objects that become part of others, in a folder nobody sees. When they have, they have to go: at once, or as soon as the
+// bucket answers again. What a mount that ends first, or may not remove it, leaves behind is removed by age (stale-tails.ts).
 
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";

@@ -209,7 +209,7 @@ export class OwedUploads {
 
   /** Answers whether it is to be tried again. `sent`: what was owed when the try began. */
   async #failed(node: FileNode, sent: OwedState | undefined, error: unknown): Promise<boolean> {
-    const { store, tree, log, journal } = this.#context;
+    const { store, tree, log, journal, background } = this.#context;
     const { owed } = node; // acknowledged meanwhile, it is owed all the same
     if (node.conflict !== undefined || !tree.isAttached(node)) {
       // What was sent lies beside the other version, or the file was removed.
@@ -226,7 +226,8 @@ export class OwedUploads {
       node.owed = undefined;
       journal.note(node);
       if (owed?.aside === true) await store.owed.keep(owed.id, messageOf(error));
-      else if (node.opened.size === 0) await this.#resting.giveUp(node);
+      else if (node.opened.size === 0)
+        background.start("give up an upload", () => this.#resting.giveUp(node)); // who holds turns must not wait for others
       return false;
     }
     node.saveError = undefined; // the program was told that it is stored, and it is: here

@@ -77,7 +77,8 @@ export class WriteBack implements Owing {
     const { owed, copy } = node;
     if (owed === undefined || owed.aside || copy === undefined || copy.id !== owed.id) return;
     if (emptied && !node.changes.busy) this.#leaveAside(node, owed, copy);
-    else await node.acknowledging.run(() => this.#copyAside(node));
+    else if (!(await node.acknowledging.run(() => this.#copyAside(node))))
+      await this.#uploads.gone([node], this.#deadlineMs); // in no turn: the upload takes one, too
   }
 
   async send(node: FileNode): Promise<void> {
@@ -236,22 +237,25 @@ export class WriteBack implements Owing {
   #leaveAside(node: FileNode, owed: OwedState, copy: Copy): void {
     node.owed = { ...owed, aside: true };
     node.copy = undefined;
+    node.access = undefined;
     node.lastSummed = undefined;
     this.#context.store.leave(copy);
     this.#context.journal.note(node);
   }
 
-  async #copyAside(node: FileNode): Promise<void> {
+  /** False if it would take too long. */
+  async #copyAside(node: FileNode): Promise<boolean> {
     const { owed, copy } = node;
     const { tree, store, journal } = this.#context;
-    if (owed === undefined || owed.aside || copy === undefined || copy.id !== owed.id) return;
-    if (!tree.isAttached(node)) return;
+    if (owed === undefined || owed.aside || copy === undefined || copy.id !== owed.id) return true;
+    if (!tree.isAttached(node)) return true;
     const owing = { ...this.#owing(node, tree.objectName(node)), replacing: owed.replacing };
     const id = await store.owed.recordAside(copy, owing, undefined);
-    if (id === undefined) return this.#uploads.gone([node], this.#deadlineMs);
+    if (id === undefined) return false;
     if (node.owed === owed) node.owed = { ...owed, id, aside: true };
     else await store.owed.drop(id); // it was uploaded meanwhile
     journal.note(node);
+    return true;
   }
 }
 
