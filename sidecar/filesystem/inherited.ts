@@ -13,8 +13,11 @@ import type { HandleId } from "./filesystem.ts";
 import type { FileNode } from "./nodes.ts";
 import type { Saver } from "./save.ts";
 
-/** From a close that was not waited for to the upload: about one write a second to one name is the service's ceiling. */
-const GATHER_MS = 1000;
+/**
+ * From a close that was not waited for to the upload, the first time and at most: about one write a second to one name is the
+ * service's ceiling, and who goes on like that for long needs it less often.
+ */
+const GATHER_MS = [1000, 8000] as const;
 /** What cannot be found out about processes in this time is not known, and the close waits. */
 const LOOK_MS = 1000;
 
@@ -29,6 +32,8 @@ export class InheritedCloses {
    */
   readonly #holders = new WeakMap<FileNode, Map<HandleId, number>>();
   readonly #gathering = new Map<FileNode, NodeJS.Timeout>();
+  /** How long the next ones are gathered: twice as long each time, until somebody waits. */
+  readonly #pausesMs = new WeakMap<FileNode, number>();
 
   constructor(context: Context, saver: Saver) {
     this.#context = context;
@@ -73,17 +78,21 @@ export class InheritedCloses {
 
   #waits(node: FileNode): false {
     this.#holders.delete(node);
+    this.#pausesMs.delete(node);
     return false;
   }
 
   #uploadSoon(node: FileNode): void {
     if (this.#gathering.has(node)) return;
+    const [first, longest] = GATHER_MS;
+    const pauseMs = this.#pausesMs.get(node) ?? first;
+    this.#pausesMs.set(node, Math.min(2 * pauseMs, longest));
     const timer = setTimeout(() => {
       this.#gathering.delete(node);
       this.#context.background.start("upload what was written by inherited descriptors", () =>
         this.#upload(node),
       );
-    }, GATHER_MS);
+    }, pauseMs);
     this.#gathering.set(node, timer);
   }
 
