@@ -12,7 +12,7 @@ import type { Copy } from "../copies/copy.ts";
 import { takeTail, type Snapshot, type Summed } from "../copies/snapshot.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
-import { encodeTimes, type StoredAttributes } from "./metadata.ts";
+import { encodeTimes, OPERATION_KEY, type StoredAttributes } from "./metadata.ts";
 import type { FileNode } from "./nodes.ts";
 import { noteTries } from "./owing.ts";
 import { insertTail, removeTail } from "./tails.ts";
@@ -40,7 +40,7 @@ interface Behind {
   /** All of the composed object's. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Whether it may go behind what somebody else has put in the place of the version that is known. */
-  readonly mayFollow: () => boolean;
+  readonly mayFollow: (live: ObjectInfo) => boolean;
 }
 
 type Version = Pick<ObjectInfo, "name" | "generation">;
@@ -75,7 +75,7 @@ export class Appender {
         snapshot,
         attributes,
         metadata: properties.metadata ?? {},
-        mayFollow: () => copy.onlyAppendedTo && !node.writtenWhole,
+        mayFollow: (live) => copy.onlyAppendedTo && !node.writtenWhole && !isOurs(node, live),
       });
     } catch (error) {
       // What was summed was changed before it was sent: it is no mere append any more.
@@ -195,7 +195,7 @@ export class Appender {
         if (appendsOf(live).includes(append)) return { value: live, dateMs };
         const fields = { object, expected: String(base.generation), found: String(live.generation) };
         if (live.generation === base.generation || monotonicMs() > endMs) throw error;
-        if (!behind.mayFollow()) return undefined;
+        if (!behind.mayFollow(live)) return undefined;
         log.warn(fields, "what was appended goes behind another writer's version");
         base = live;
         metadata = this.#changedNow(live);
@@ -235,6 +235,12 @@ export class Appender {
     parent.listed = undefined;
     void kernel().entryChanged(parent.id, name);
   }
+}
+
+/** An upload of the whole file may have arrived without an answer: what is to be put behind is in it already (RULES 4). */
+function isOurs({ unsure }: FileNode, { metadata }: ObjectInfo): boolean {
+  const operation = metadata[OPERATION_KEY];
+  return operation !== undefined && unsure.has(operation);
 }
 
 /** Whether all that changed lies behind the end of a version large enough for it to matter. */

@@ -288,6 +288,31 @@ eachChannel(
 );
 
 eachChannel(
+  "RULES 4: what is appended after an upload whose answer never came is there once",
+  async (t, channel) => {
+    const { server, mount } = await session(t, channel);
+    const old = Buffer.alloc(3_000_000, "a line that was there\n");
+    await server.put("log", old);
+    t.true((await readFile(mount.path("log"))).equals(old));
+    await server.faults(
+      { method: "storage.objects.insert", action: "lost-answer", name: "log", count: 1 },
+      { method: "storage.objects.insert", action: "return-503", name: "log" },
+      { method: "storage.objects.get", action: "return-503" },
+    );
+    const file = await open(mount.path("log"), "a");
+    await file.write("one\n");
+    await file.sync(); // acknowledged aside, and sent as a whole
+    await delay(3000);
+    await file.write("two\n");
+    await file.close();
+    await server.clearFaults();
+    await waitForBucket(mount);
+    const found = (await server.get("log")) ?? Buffer.alloc(0);
+    t.is(found.subarray(old.length).toString(), "one\ntwo\n");
+  },
+);
+
+eachChannel(
   "while the bucket does not answer at all, files that are known are written and read, and new names are not guessed",
   async (t, channel) => {
     const { server, mount } = await session(t, channel);
