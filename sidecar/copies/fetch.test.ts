@@ -100,3 +100,16 @@ test("giving up fails those who wait and leaves nothing under way", async (t) =>
   t.true(isBucketError(await t.throwsAsync(waiting), "aborted"));
   t.false(fetcher.busy);
 });
+
+test("RULES 12: bytes for which there is no room come in pieces and are not kept; what was cut off is zeros", async (t) => {
+  const bytes = Buffer.alloc(20 * MB, "0123456789");
+  const { memory, copy, fetcher } = await fetching(t, bytes);
+  for (let start = 0; start < 12 * MB; start += MB)
+    t.true((await fetcher.passing({ start, end: start + MB })).equals(bytes.subarray(start, start + MB)));
+  t.is(memory.reads.length, 2);
+  t.false(copy.has({ start: 0, end: 1 }));
+  await copy.truncate(MB + 10);
+  fetcher.letGo();
+  const read = await fetcher.passing({ start: MB, end: MB + 20 });
+  t.is(read.toString("latin1"), bytes.subarray(MB, MB + 10).toString("latin1") + "\0".repeat(10));
+});

@@ -108,6 +108,10 @@ export class Fetcher {
     return this.#passingTurn.run(async () => {
       const parts: Buffer[] = [];
       for (let position = range.start; position < range.end;) {
+        if (position >= this.#copy.versionEnd) {
+          parts.push(Buffer.alloc(range.end - position)); // cut off meanwhile
+          break;
+        }
         const held = this.#held;
         if (held === undefined || position < held.start || position >= held.start + held.bytes.length) {
           this.#held = await this.#receiveToHold(position, range.end);
@@ -132,7 +136,14 @@ export class Fetcher {
     const chunks: Uint8Array[] = [];
     for await (const chunk of this.#bucket.read(version, { signal: this.#stop.signal, range }))
       chunks.push(chunk);
-    return { start, bytes: Buffer.concat(chunks) };
+    const bytes = Buffer.concat(chunks);
+    if (bytes.length === 0) throw new Error("the bucket sent nothing of a range it has");
+    return { start, bytes };
+  }
+
+  /** Nobody reads on: what is held in memory goes. */
+  letGo(): void {
+    this.#held = undefined;
   }
 
   /** Whether bytes are on their way: the copy's file is being written to. */

@@ -17,7 +17,7 @@ import { readKept, type KeptCopy } from "./kept.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 /** A longer file is copied aside only where the disk can share its bytes. */
-export const COPY_ASIDE_MAX_BYTES = 64 << 20;
+const COPY_ASIDE_MAX_BYTES = 64 << 20;
 
 export class OwedCopies {
   readonly #state: StateFolder;

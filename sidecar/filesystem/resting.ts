@@ -144,6 +144,7 @@ export class Resting {
     const { copy, version } = node;
     if (copy === undefined || version === undefined) return;
     copy.changedUnseen = false;
+    node.fetcher?.letGo();
     if (!copy.whole && copy.present?.total === 0) {
       node.fetcher?.stop();
       node.copy = undefined;
