@@ -143,10 +143,11 @@ export class OpenDirectories {
 
   async #snapshot(directory: DirectoryNode, signal?: AbortSignal): Promise<readonly Node[] | ListingSpool> {
     const { tree, store } = this.#context;
-    const [long, nodes] = await holdingNames(directory, async () => [
-      tree.isAttached(directory) ? await this.#lookup.list(directory, signal) : undefined,
-      [...directory.children.values()].filter((node) => this.#view.shows(node)),
-    ]);
+    const [long, nodes] = await holdingNames(directory, async () => {
+      if (!tree.isAttached(directory)) return [undefined, []]; // removed, perhaps elsewhere with all that was in it
+      const listing = await this.#lookup.list(directory, signal);
+      return [listing, [...directory.children.values()].filter((node) => this.#view.shows(node))];
+    });
     return long === undefined
       ? nodes
       : new ListingSpool(await store.openNameless(), this.#entries(directory, nodes, long));

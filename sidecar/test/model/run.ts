@@ -128,7 +128,7 @@ export class Run {
     this.script[line] += ` → ${describeAnswer(onPlain)}`;
     if (GATHERED.has(call.call)) this.attributesUntilMs = performance.now() + GATHERING_MS;
     if (isDeepStrictEqual(onMount, onPlain)) return onPlain;
-    const reason = toleratedBecause(onMount, onPlain, this);
+    const reason = toleratedBecause(onMount, onPlain, this, call);
     if (reason !== undefined) return onPlain;
     throw new Difference(describeDifference(onMount, onPlain));
   }

@@ -1,14 +1,14 @@
 // Every way in which the mount may answer otherwise than a plain folder, with the reason. What is not here is a failure.
 
 import { isDeepStrictEqual } from "node:util";
-import type { Answer } from "./clients.ts";
+import type { Answer, Call } from "./clients.ts";
 import type { Run } from "./run.ts";
 import type { Settings } from "./world.ts";
 
 interface Tolerated {
   /** Where a user can read of it, or why there is nothing to read. */
   readonly reason: string;
-  readonly applies: (onMount: Answer, onPlain: Answer, run: Run) => boolean;
+  readonly applies: (onMount: Answer, onPlain: Answer, run: Run, call: Call) => boolean;
 }
 
 const TOLERATED: readonly Tolerated[] = [
@@ -16,6 +16,15 @@ const TOLERATED: readonly Tolerated[] = [
     reason: "what moves a folder's time is not stored with it (SEMANTICS, Times of folders)",
     applies: (onMount, onPlain, { folderTimesLost }) =>
       folderTimesLost && isDeepStrictEqual(withoutFolderTimes(onMount), withoutFolderTimes(onPlain)),
+  },
+  {
+    reason: "libfuse has no path for a folder that was removed (CHANNELS, Open files that lose their name)",
+    applies: (onMount, _onPlain, run, call) =>
+      run.world.settings.channel === "native" &&
+      "errno" in onMount &&
+      onMount.errno === "ENOENT" &&
+      "slot" in call &&
+      run.handles.some(({ slot, folder, inode }) => slot === call.slot && folder && !run.isFolder(inode)),
   },
 ];
 
@@ -50,6 +59,6 @@ function cut(timeNs: string): string {
 }
 
 /** The reason why this difference is none, if there is one. */
-export function toleratedBecause(onMount: Answer, onPlain: Answer, run: Run): string | undefined {
-  return TOLERATED.find(({ applies }) => applies(onMount, onPlain, run))?.reason;
+export function toleratedBecause(onMount: Answer, onPlain: Answer, run: Run, call: Call): string | undefined {
+  return TOLERATED.find(({ applies }) => applies(onMount, onPlain, run, call))?.reason;
 }

@@ -180,6 +180,24 @@ behaviour(
   },
 );
 
+behaviour(
+  "a folder whose last object somebody else has taken away is gone, and empty for a program that has it open",
+  async ({ t, setting, server, top, python }) => {
+    await server.put(`${top}/jobs/one`, "1");
+    const seen = await python(`import time, urllib.request
+folder = os.open("jobs", os.O_RDONLY|os.O_DIRECTORY)
+print(os.listdir("jobs"))
+object = "${server.url}/storage/v1/b/test/o/${top}%2Fjobs%2Fone"
+urllib.request.urlopen(urllib.request.Request(object, method="DELETE"))
+time.sleep(${TRUST_ENDED_MS / 1000})
+print(os.path.exists("jobs"))
+try: print(os.listdir(folder))
+except OSError as e: print(e.strerror)`);
+    const listed = setting === "native" ? "No such file or directory" : "[]"; // CHANNELS: libfuse has no path for it
+    t.is(seen, `['one']\nFalse\n${listed}\n`);
+  },
+);
+
 behaviour("the mount is nosuid and nodev", async ({ t, mount }) => {
   const table = await readFile("/proc/self/mountinfo", "utf8");
   const own = table
