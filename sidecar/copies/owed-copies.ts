@@ -30,8 +30,11 @@ export class OwedCopies {
     this.#log = log;
   }
 
-  /** Resolves when no crash can lose what the file holds now. What was put `aside` of an earlier state goes. */
-  async record(copy: Copy, owing: Owing, aside: string | undefined): Promise<void> {
+  /**
+   * Resolves when no crash can lose what the file holds now. What was put `aside` of an earlier state goes. `owing` is asked at
+   * the last moment: an upload of an earlier state may begin or end before. Answers what it said.
+   */
+  async record(copy: Copy, owing: () => Owing, aside: string | undefined): Promise<Owing> {
     await copy.sync();
     if (!this.#named.has(copy)) await this.#state.syncNames();
     this.#named.add(copy);
@@ -39,20 +42,27 @@ export class OwedCopies {
     copy.notedAsChanging = true;
     copy.noteChanging = undefined;
     const { allocatedBytes } = copy.observe();
+    const recorded = owing();
     await this.#state.database.write(
-      owedRow(copy, allocatedBytes, owing),
-      withoutOthers(owing.object, copy.id),
+      owedRow(copy, allocatedBytes, recorded),
+      withoutOthers(recorded.object, copy.id),
     );
     if (aside !== undefined) await this.#remove(aside);
+    return recorded;
   }
 
   /**
-   * As `record`, of a file that somebody goes on writing to: what it holds now goes aside. Answers the id it has there; undefined
+   * As `record`, of a file that somebody goes on writing to: what it holds now goes aside, under the `id` it has there. Undefined
    * if that would take too long, and nothing has changed.
    */
-  async recordAside(copy: Copy, owing: Owing, aside: string | undefined): Promise<string | undefined> {
+  async recordAside(
+    copy: Copy,
+    owing: () => Owing,
+    aside: string | undefined,
+  ): Promise<(Owing & { readonly id: string }) | undefined> {
     const id = randomUUID();
     const path = this.#state.copyPath(id);
+    let recorded: Owing;
     try {
       if (!(await cloned(copy, path))) return undefined;
       const file = await fs.open(path, "r");
@@ -66,32 +76,39 @@ export class OwedCopies {
       copy.notedAsChanging = true;
       copy.noteChanging = undefined;
       const { size, allocatedBytes } = copy.observe();
+      recorded = owing();
       await this.#state.database.write(
-        owedRow({ id, version: copy.version }, Math.min(size, allocatedBytes), owing),
-        copyRow(copy, owing.object, "dirty", { changed: "anywhere" }),
-        withoutOthers(owing.object, id),
+        owedRow({ id, version: copy.version }, Math.min(size, allocatedBytes), recorded),
+        copyRow(copy, recorded.object, "dirty", { changed: "anywhere" }),
+        withoutOthers(recorded.object, id),
       );
     } catch (error) {
       await fs.rm(path, { force: true });
       throw error;
     }
     if (aside !== undefined) await this.#remove(aside);
-    return id;
+    return { ...recorded, id };
   }
 
-  /** The file has another name, or another basis; what was owed under that name is not any more, in the same moment. */
-  async rename(id: string, { object, base }: { object: string; base: Expected }): Promise<void> {
+  /**
+   * The file has another name, another basis, and tries that may have arrived there; what was owed under that name is not any more,
+   * in the same moment.
+   */
+  async rename(
+    id: string,
+    { object, base, operations }: { object: string; base: Expected; operations: readonly string[] },
+  ): Promise<void> {
     await this.#state.database.write(withoutName(object), {
-      sql: "UPDATE copies SET object = ?, base = ? WHERE id = ? AND state = 'owed'",
-      values: [object, encodeExpected(base), id],
+      sql: "UPDATE copies SET object = ?, base = ?, operations = ? WHERE id = ? AND state = 'owed'",
+      values: [object, encodeExpected(base), JSON.stringify(operations), id],
     });
   }
 
   /** Tries that may arrive (RULES 4): noted before they are sent. */
-  noteOperations(id: string, operations: readonly string[]): Promise<void> {
+  noteOperations(object: string, operations: readonly string[]): Promise<void> {
     return this.#state.database.write({
-      sql: "UPDATE copies SET operations = ? WHERE id = ? AND state = 'owed'",
-      values: [JSON.stringify(operations), id],
+      sql: "UPDATE copies SET operations = ? WHERE object = ? AND state = 'owed'",
+      values: [JSON.stringify(operations), object],
     });
   }
 

@@ -125,6 +125,7 @@ export class Appender {
   #followed(node: FileNode, object: ObjectInfo, { size, stamp }: Summed): void {
     const { copy, version } = node;
     node.following = { object, sentBytes: size };
+    node.becomeSureOf(object.metadata[OPERATION_KEY] ?? "");
     copy?.settle(copy.version ?? version ?? object, stamp); // what is read from it is still what was opened
   }
 
@@ -166,10 +167,10 @@ export class Appender {
     journal.note(node);
     journal.commit();
     try {
-      await noteTries(node, this.#context);
+      await noteTries(node, object, this.#context);
       const composed = await this.#composeUntilSettled(object, base, tail, { ...behind, id });
       node.unsureAppend = undefined;
-      node.becomeSureOf(id);
+      if (composed === undefined) node.becomeSureOf(id); // else when the file has that version
       return composed;
     } finally {
       background.start("remove tail", () => removeTail(this.#context, tail));

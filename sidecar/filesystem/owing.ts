@@ -59,9 +59,16 @@ export function inTurnsOf<T>(nodes: readonly Node[], context: Context, task: () 
   );
 }
 
-/** Before an upload that is owed is tried: a later run must know its object again (RULES 4). */
-export async function noteTries(node: FileNode, { store }: Pick<Context, "store">): Promise<void> {
-  if (node.owed !== undefined) await store.owed.noteOperations(node.owed.id, [...node.unsure]);
+/**
+ * Before an upload is tried while the name is owed: a later run must know its object again (RULES 4). By the name: a newer state
+ * may be acknowledged in this very moment.
+ */
+export async function noteTries(
+  node: FileNode,
+  object: string,
+  { store, owing }: Pick<Context, "store" | "owing">,
+): Promise<void> {
+  if (owing() !== undefined) await store.owed.noteOperations(object, [...node.unsure]);
 }
 
 /** Of bytes that were put aside: as the file itself is, if nothing was written to it since. */

@@ -220,13 +220,12 @@ export class Saver {
     journal.note(node);
     journal.commit();
     try {
-      await noteTries(node, this.#context); // in case the machine dies, too
+      await noteTries(node, object, this.#context); // in case the machine dies, too
       const options = { operationId, onSession };
       const made = await ("parts" in snapshot
         ? bucket.compose(object, snapshot.parts, expected, properties, options)
         : bucket.insert(object, snapshot.source, expected, properties, options));
-      node.becomeSureOf(operationId); // what failed before may still arrive, once the name is free (RULES 6)
-      return { ...made, attributes };
+      return { ...made, attributes }; // the try is known by its id until the file has the version
     } catch (error) {
       if (!isBucketError(error) || !error.uncertain) node.becomeSureOf(operationId);
       throw error;
@@ -254,6 +253,7 @@ export class Saver {
     if (aside === undefined) forgetSpilled(node, this.#context);
     this.#context.witness().superseded(node);
     tree.confirmOwn(node, value, dateMs);
+    node.becomeSureOf(value.metadata[OPERATION_KEY] ?? ""); // others may still arrive, once the name is free (RULES 6)
     copy?.settle(value, stamp);
     this.#context.journal.note(node);
     // Of a file that was written to meanwhile a later run must not think that the bucket has it all.

@@ -98,9 +98,7 @@ export class WriteBack implements Owing {
       for (const id of displaced.unsure) node.becomeUnsure(id); // it may have arrived, and is to be replaced then
     }
     if (owed === undefined) await store.owed.settled(object);
-    else await store.owed.rename(owed.id, { object, base });
-    if (owed !== undefined && node.unsure.size > 0)
-      await store.owed.noteOperations(owed.id, [...node.unsure]);
+    else await store.owed.rename(owed.id, { object, base, operations: [...node.unsure] });
     if (gone?.aside === true) await store.owed.drop(gone.id);
   }
 
@@ -197,19 +195,20 @@ export class WriteBack implements Owing {
   async #recordInPlace(node: FileNode, copy: Copy, object: string): Promise<void> {
     const { owed: earlier } = node;
     const state = stateOf(copy);
-    const owing = this.#owing(node, object);
-    await this.#context.store.owed.record(copy, owing, earlier?.aside === true ? earlier.id : undefined);
-    node.owed = { ...state, id: copy.id, aside: false, replacing: owing.replacing };
+    const owing = () => this.#owing(node, object);
+    const before = earlier?.aside === true ? earlier.id : undefined;
+    const { replacing } = await this.#context.store.owed.record(copy, owing, before);
+    node.owed = { ...state, id: copy.id, aside: false, replacing };
   }
 
   async #recordAside(node: FileNode, copy: Copy, object: string): Promise<void> {
     const { owed: earlier } = node;
     const state = stateOf(copy);
-    const owing = this.#owing(node, object);
+    const owing = () => this.#owing(node, object);
     const before = earlier?.aside === true ? earlier.id : undefined;
-    const id = await this.#context.store.owed.recordAside(copy, owing, before);
-    if (id === undefined) throw new TooLargeToCopy();
-    node.owed = { ...state, id, aside: true, replacing: owing.replacing };
+    const recorded = await this.#context.store.owed.recordAside(copy, owing, before);
+    if (recorded === undefined) throw new TooLargeToCopy();
+    node.owed = { ...state, id: recorded.id, aside: true, replacing: recorded.replacing };
   }
 
   async #saveAtOnce(node: FileNode): Promise<void> {
@@ -249,11 +248,12 @@ export class WriteBack implements Owing {
     const { tree, store, journal } = this.#context;
     if (owed === undefined || owed.aside || copy === undefined || copy.id !== owed.id) return true;
     if (!tree.isAttached(node)) return true;
-    const owing = { ...this.#owing(node, tree.objectName(node)), replacing: owed.replacing };
-    const id = await store.owed.recordAside(copy, owing, undefined);
-    if (id === undefined) return false;
-    if (node.owed === owed) node.owed = { ...owed, id, aside: true };
-    else await store.owed.drop(id); // it was uploaded meanwhile
+    const object = tree.objectName(node);
+    const owing = () => ({ ...this.#owing(node, object), replacing: owed.replacing });
+    const recorded = await store.owed.recordAside(copy, owing, undefined);
+    if (recorded === undefined) return false;
+    if (node.owed === owed) node.owed = { ...owed, id: recorded.id, aside: true };
+    else await store.owed.drop(recorded.id); // it was uploaded meanwhile
     journal.note(node);
     return true;
   }

@@ -75,24 +75,24 @@ interface Round {
 }
 
 /** What is killed. Afterwards no program waits for the mount any more. */
-const KILLS: Readonly<Record<string, (round: Round) => Promise<void>>> = {
-  "the worker is killed": async ({ mount, program }) => {
+const KILLS = {
+  "the worker is killed": async ({ mount, program }: Round) => {
     process.kill(await mount.worker(), "SIGKILL");
     await delay(Math.random() * 500);
     program.stdin?.end(); // they end by themselves, with everything stored
   },
-  "the supervisor is killed": async ({ mount, gone }) => {
+  "the supervisor is killed": async ({ mount, gone }: Round) => {
     const ended = once(mount.child, "exit");
     mount.child.kill("SIGKILL");
     await ended;
     await gone; // the worker finishes what is under way, and takes the folder away
   },
-  "everything is killed": async ({ mount, gone }) => {
+  "everything is killed": async ({ mount, gone }: Round) => {
     await mount.kill();
     await mount.detach();
     await gone;
   },
-  "the machine loses power": async ({ mount, disk, gone }) => {
+  "the machine loses power": async ({ mount, disk, gone }: Round) => {
     const pids = [mount.child.pid ?? 0, await mount.worker()];
     for (const pid of pids) process.kill(pid, "SIGSTOP");
     await disk?.losePower(() => mount.kill());
@@ -104,27 +104,34 @@ const KILLS: Readonly<Record<string, (round: Round) => Promise<void>>> = {
 /** Where there are no loop devices power cannot be lost. */
 const CAN_LOSE_POWER = existsSync("/dev/loop-control") && existsSync("/usr/sbin/mkfs.ext4");
 
-/** How programs are told that something is stored. */
-const MODES = [
-  { words: "", options: [] },
-  { words: "RULES 11: with --write-back: ", options: ["--write-back"] },
-] as const;
+interface Mode {
+  /** How programs are told that something is stored. */
+  readonly options: readonly string[];
+  /** What they do: see writers.py. */
+  readonly writers?: "logs";
+  /** How long the bucket thinks about each request. */
+  readonly latencyMs?: number;
+}
 
-for (const { words, options } of MODES)
-  for (const [what, kill] of Object.entries(KILLS)) declareRounds(`${words}${what}`, kill, options);
+const WRITE_BACK = "RULES 11: with --write-back: ";
+for (const [what, kill] of Object.entries(KILLS)) declareRounds(what, kill, { options: [] });
+for (const [what, kill] of Object.entries(KILLS))
+  declareRounds(WRITE_BACK + what, kill, { options: ["--write-back"] });
+for (const what of ["the worker is killed", "everything is killed"] as const)
+  declareRounds(`${WRITE_BACK}logs grow, and ${what}`, KILLS[what], {
+    options: ["--write-back"],
+    writers: "logs",
+    latencyMs: 50,
+  });
 
-function declareRounds(
-  what: string,
-  kill: (round: Round) => Promise<void>,
-  options: readonly string[],
-): void {
+function declareRounds(what: string, kill: (round: Round) => Promise<void>, mode: Mode): void {
   const declare = what.includes("power") && !CAN_LOSE_POWER ? test.skip : test.serial;
   declare(`${what}: all that was acknowledged is there`, async (t) => {
     t.timeout(ROUNDS * TRIES * 60_000);
     let counted = 0;
     let names = 0;
     for (let tries = 0; counted < ROUNDS && tries < ROUNDS * TRIES; tries += 1) {
-      const { inFlight, checked } = await oneRound(t, kill, options, what.includes("power"));
+      const { inFlight, checked } = await oneRound(t, kill, mode, what.includes("power"));
       if (inFlight) counted += 1;
       names += checked;
     }
@@ -136,7 +143,7 @@ function declareRounds(
 async function oneRound(
   t: ExecutionContext,
   kill: (round: Round) => Promise<void>,
-  mode: readonly string[],
+  mode: Mode,
   withDisk: boolean,
 ): Promise<{ inFlight: boolean; checked: number }> {
   const cleaning = new Cleanups();
@@ -144,9 +151,10 @@ async function oneRound(
     const server = await BucketServer.start(cleaning);
     const disk = withDisk ? await Disk.make(cleaning) : undefined;
     const options = disk === undefined ? [] : ["--state-dir", path.join(disk.folder, "state")];
-    const mount = await mounted(cleaning, server, ["--channel", "device", ...mode, ...options]);
+    const mount = await mounted(cleaning, server, ["--channel", "device", ...mode.options, ...options]);
+    if (mode.latencyMs !== undefined) await server.latency(mode.latencyMs);
     const manifest = path.join(server.directory, "manifest");
-    const program = spawn("/usr/bin/python3", [WRITERS, mount.directory, manifest], {
+    const program = spawn("/usr/bin/python3", [WRITERS, mount.directory, manifest, mode.writers ?? ""], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     cleaning.teardown(async () => void program.kill("SIGKILL"));
@@ -164,13 +172,14 @@ async function oneRound(
         t.true(allowed.has(found), `${name} in the bucket: ${found} is none of ${[...allowed].join(", ")}`);
       }
     };
-    if (mode.length === 0) await checkBucket();
+    const writesBack = mode.options.includes("--write-back");
+    if (!writesBack) await checkBucket();
     await mount.restart().catch(() => mount.start());
     for (const [name, { allowed }] of expected) {
       const found = contentOf(await readFile(mount.path(name)).catch(() => undefined));
       t.true(allowed.has(found), `${name} through the mount: ${found} is none of ${[...allowed].join(", ")}`);
     }
-    if (mode.length > 0) {
+    if (writesBack) {
       const { code, stderr } = await sidemount("pending", mount.directory, "--wait", "--timeout", "60s");
       t.is(code, 0, stderr);
       await checkBucket();

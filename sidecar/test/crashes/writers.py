@@ -1,10 +1,13 @@
 """Programs that write files until the folder is taken from them, and note what they were told is stored.
 
-writers.py FOLDER MANIFEST  Lines of the manifest, each on the disk before the writer goes on:
+writers.py FOLDER MANIFEST [logs]
+  logs: each does nothing but append to a log, so that one state of it follows the other into the bucket.
+
+Lines of the manifest, each on the disk before the writer goes on:
   begin NAME SHA-256|-                  NAME is about to become that ("-": gone)
   done NAME SHA-256|-                   the call that makes it so has returned success
 """
-import hashlib, os, random, sys, threading
+import hashlib, os, random, sys, threading, time
 
 folder, manifest = sys.argv[1], sys.argv[2]
 notes = os.open(manifest, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -96,9 +99,18 @@ def run(writer):
             store(f"{writer}/long", random.randbytes(12_000_000))
 
 
+def run_log(writer):
+    log = b""
+    number = 0
+    while not stopping.is_set():
+        number += 1
+        log = append(f"{writer}-log", log, b"%d\n" % number)
+        time.sleep(random.choice([0, 0, 0, 0.02]))
+
+
 def until_taken(writer):
     try:
-        run(writer)
+        (run_log if "logs" in sys.argv else run)(writer)
     except OSError as error:
         print(f"{writer}: {error}", flush=True)
 
