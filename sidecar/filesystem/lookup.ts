@@ -1,5 +1,6 @@
 // From a name to a node. "Not found" is only ever said after the bucket said so to a question asked since.
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer, LongListing } from "./explore.ts";
@@ -14,8 +15,11 @@ import {
   type DirectoryNode,
   type Node,
 } from "./nodes.ts";
-import { placeSerial } from "./observations.ts";
+import { nameSettled, placeSerial, watchName } from "./observations.ts";
 import { asksAlways, isTrusted } from "./trust.ts";
+
+/** A look-up waits no longer for changes of the name that are under way here. */
+const CHANGE_PATIENCE_MS = 10_000;
 
 export class Lookup {
   readonly #context: Context;
@@ -50,12 +54,25 @@ export class Lookup {
     const key = tree.objectName(parent) + name;
     if (Buffer.byteLength(key) > OBJECT_NAME_MAX_BYTES) return undefined;
     if (known === undefined) return this.#ask(parent, name, signal);
-    return holdingNames(parent, async () => {
+    return holdingNames(parent, () => this.#askAgain(parent, name, signal));
+  }
+
+  /**
+   * Of a name that is known: asks until the answer says something. While the name is being changed here it does not, and what is
+   * known may have been replaced elsewhere before that change, and before the look-up began.
+   */
+  async #askAgain(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {
+    const endMs = this.#context.monotonicMs() + CHANGE_PATIENCE_MS;
+    for (;;) {
+      const told = watchName(parent, name);
       const silence = await this.#last.ask(() => this.#ask(parent, name, signal));
       const found = parent.children.get(name);
       if (silence !== undefined && found === undefined) throw silence;
-      return found;
-    });
+      const ours = isFile(found) ? found.local : found !== undefined && isLocal(found);
+      const leftMs = endMs - this.#context.monotonicMs();
+      if (silence !== undefined || told() || found === undefined || ours || leftMs <= 0) return found;
+      await Promise.race([nameSettled(parent, name), delay(leftMs, undefined, { ref: false })]);
+    }
   }
 
   /** What the bucket says of the name, asked in the way that suits what is known of it. */

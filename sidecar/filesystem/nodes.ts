@@ -222,6 +222,8 @@ export class SpecialNode extends NodeBase {
 interface NameChange {
   serial: number;
   underWay: number;
+  /** For those who wait until none is under way. */
+  settled: PromiseWithResolvers<void> | undefined;
 }
 
 export class DirectoryNode extends NodeBase {

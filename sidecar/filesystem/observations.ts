@@ -70,7 +70,7 @@ export class Observations {
 
   /** Marks a local change of a name from its start to its end. Call the result when the change is over. */
   beginChange(directory: DirectoryNode, name: string): () => void {
-    const change = directory.nameChanges.get(name) ?? { serial: 0, underWay: 0 };
+    const change = directory.nameChanges.get(name) ?? { serial: 0, underWay: 0, settled: undefined };
     directory.nameChanges.set(name, change);
     change.underWay += 1;
     change.serial = ++this.#serial;
@@ -78,6 +78,9 @@ export class Observations {
     return () => {
       change.underWay -= 1;
       change.serial = ++this.#serial;
+      if (change.underWay > 0) return;
+      change.settled?.resolve();
+      change.settled = undefined;
     };
   }
 
@@ -133,6 +136,26 @@ export function isNews(object: ObjectInfo, node: Node): boolean {
   const known = versionOf(node);
   if (known === undefined || known === object || known.generation !== object.generation) return true;
   return object.metageneration > known.metageneration;
+}
+
+/**
+ * Call the result when a question about a name has been answered: false if the answer said nothing, because the name was being
+ * changed here since. It may be older or newer than that change.
+ */
+export function watchName({ nameChanges }: DirectoryNode, name: string): () => boolean {
+  const before = nameChanges.get(name)?.serial;
+  return () => {
+    const change = nameChanges.get(name);
+    return change === undefined || (change.underWay === 0 && change.serial === before);
+  };
+}
+
+/** Resolves when no change of a name is under way here. */
+export async function nameSettled({ nameChanges }: DirectoryNode, name: string): Promise<void> {
+  const change = nameChanges.get(name);
+  if (change === undefined || change.underWay === 0) return;
+  change.settled ??= Promise.withResolvers();
+  await change.settled.promise;
 }
 
 /** Another number than before means that the folder, or one above it, has another name in the bucket. */

@@ -35,6 +35,8 @@ export class Exchange {
   fault: Fault | undefined;
   readonly #conditions: Conditions;
   readonly #gone = new AbortController();
+  /** Something has come with the request. */
+  #received = false;
   #recorded = false;
 
   constructor(
@@ -62,6 +64,7 @@ export class Exchange {
     let at = position;
     try {
       for await (const chunk of piecesOfBody(this.request)) {
+        this.#received = true;
         this.record.requestBytes += chunk.length;
         if (this.#conditions.link.isNarrow) await this.#conditions.link.carry("up", chunk.length);
         if (this.fault === undefined) yield chunk;
@@ -178,8 +181,8 @@ export class Exchange {
     const bytes = Buffer.from(body.kind === "json" ? JSON.stringify(body.value) : body.text);
     this.response.setHeader("content-length", bytes.length);
     if (this.request.method === "HEAD") return void this.response.end();
-    // A fault that is to strike within an upload does not strike its answer.
-    const pieces = this.request.method === "GET" ? this.#untilFault(bytes, 0) : [bytes];
+    // A fault that is to strike within what a client sends does not strike the answer.
+    const pieces = this.#received ? [bytes] : this.#untilFault(bytes, 0);
     for await (const piece of pieces) {
       this.record.responseBytes += piece.length;
       await this.#conditions.link.carry("down", piece.length);

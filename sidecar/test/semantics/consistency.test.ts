@@ -97,6 +97,25 @@ eachChannel("RULES 24: with freshness 0 every open sees the newest version", asy
 });
 
 eachChannel(
+  "RULES 7, 24: what was replaced elsewhere is not seen any more, also while a rename over it is under way here",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, ["--freshness", "0"]);
+    for (const round of [1, 2, 3]) {
+      await server.put("f", `old ${round}`);
+      await server.put("g", `renamed ${round}`);
+      t.is(await readFile(mount.path("f"), "utf8"), `old ${round}`);
+      await server.faults({ method: "storage.objects.move", action: "stall-for-1s", count: 1 });
+      const renamed = rename(mount.path("g"), mount.path("f"));
+      await delay(400);
+      await server.put("f", `new ${round}`);
+      t.is(await readFile(mount.path("f"), "utf8"), `new ${round}`, "the object was moved before");
+      await renamed;
+      t.is(await readFile(mount.path("f"), "utf8"), `new ${round}`);
+    }
+  },
+);
+
+eachChannel(
   "a deleted file is gone within the time it was trusted for, a folder listing too",
   async (t, channel) => {
     const { server, mount } = await channel.session(t, ["--freshness", "1s"]);
