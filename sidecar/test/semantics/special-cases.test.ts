@@ -49,8 +49,9 @@ behaviour(
     const elsewhere = await seconds("/dev/null");
     const took = await seconds("numbers");
     t.log(`${took.toFixed(1)} s, ${elsewhere.toFixed(1)} s on /dev/null`);
-    t.true(took < Math.max(5, 3 * elsewhere), `it took ${took} s`); // a busy machine takes 2 s for the children alone
     t.is(await object("numbers"), Array.from({ length: 1000 }, (_, i) => `${i + 1}\n`).join(""));
+    // One child after another: each whose close waited for the bucket would have had an upload of its own. How long it takes
+    // says nothing where others keep the processors busy.
     t.true((await changes()).length <= 10, (await changes()).join(", "));
   },
 );
