@@ -22,8 +22,8 @@ export class RestingCopies {
   /** `evict` is called for each that has to go for want of space. */
   constructor(sizeBytes: number, evict: (id: string, copy: Copy | undefined) => void) {
     this.#evict = evict;
+    // Without `max`: room for so many would be made at once, which takes longer than all else a new worker does (RULES 20).
     this.#order = new LRUCache({
-      max: RESTING_MAX,
       maxSize: Math.max(1, sizeBytes),
       maxEntrySize: Math.max(1, sizeBytes),
       sizeCalculation: ({ bytes }) => Math.max(1, bytes),
@@ -77,6 +77,7 @@ export class RestingCopies {
   }
 
   #makeRoom(): void {
-    while (this.#order.size > 0 && this.usedBytes > this.limitBytes) this.#order.pop();
+    while (this.#order.size > RESTING_MAX || (this.#order.size > 0 && this.usedBytes > this.limitBytes))
+      this.#order.pop();
   }
 }

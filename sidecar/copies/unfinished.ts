@@ -8,6 +8,7 @@ import { combineCrc32c } from "../lib/crc32c-combine.ts";
 import type { Background } from "../lib/background.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { KeptCopies, KeptCopy } from "./kept.ts";
+import type { Statement } from "./database.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { sumRange } from "./sum-range.ts";
 
@@ -24,24 +25,28 @@ export async function keepUnfinished(
   const rows = await database.read(
     "SELECT id, state, changed, used_ms FROM copies WHERE state IN ('dirty', 'uploaded')",
   );
+  const statements: Statement[] = [];
+  const empty: string[] = [];
   for (const row of rows) {
     const id = String(row["id"]);
     if (isInUse(id)) continue; // of a file that programs still have open, under another worker
     const status = await fs.stat(state.copyPath(id)).catch(() => undefined);
     if (row["state"] === "dirty" && status?.size === 0) {
       // Nothing had been written, or all of it taken back: there is nothing to keep.
-      await database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
-      await fs.rm(state.copyPath(id), { force: true });
+      statements.push({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
+      empty.push(id);
       continue;
     }
     // Nothing was changed behind our back since then: the next one who would have was to note it first.
     const unchanged = row["changed"] === "nothing" || (status?.ctimeMs ?? 0) <= Number(row["used_ms"]);
     if (row["state"] === "uploaded" && unchanged) continue;
-    await database.write({
+    statements.push({
       sql: "UPDATE copies SET state = 'unfinished', kept_ms = ?, bytes = ? WHERE id = ?",
       values: [nowMs, (status?.blocks ?? 0) * 512, id],
     });
   }
+  if (statements.length > 0) await database.write(...statements); // in one wait for the disk
+  for (const id of empty) await fs.rm(state.copyPath(id), { force: true });
 }
 
 /** What a start does with the list of an earlier run. */

@@ -129,6 +129,7 @@ export class Succession {
     const sinceMs = performance.now();
     clearTimeout(this.#standbyTimer);
     const standby = this.#standby?.running === true ? this.#standby : undefined;
+    const loaded = standby?.loaded === true;
     this.#standby = undefined;
     this.#servingSinceMs = 0;
     this.#current = standby ?? this.#options.spawn();
@@ -141,10 +142,7 @@ export class Succession {
       return false;
     }
     const ms = Math.round(performance.now() - sinceMs);
-    this.#options.log.info(
-      { pid: this.#current.pid, ms, standby: standby !== undefined },
-      "another worker serves",
-    );
+    this.#options.log.info({ pid: this.#current.pid, ms, standby: loaded }, "another worker serves");
     this.serving();
     this.#options.onServing(this.#current);
     return true;

@@ -40,6 +40,8 @@ export class WorkerProcess {
   heardMs = performance.now();
   /** It was asked to give way to the code that is on disk. */
   onUpgrade: (() => void) | undefined;
+  /** It has its code loaded. */
+  loaded = false;
   /** It cannot leave anything to another one. */
   irreplaceable = false;
   /** Requests it has answered, as it last said. */
@@ -101,6 +103,7 @@ export class WorkerProcess {
 
   #receive(message: FromWorker): void {
     this.heardMs = performance.now();
+    if (message.type === "loaded") this.loaded = true;
     if (message.type === "irreplaceable") this.irreplaceable = true;
     if (message.type === "upgrade") this.onUpgrade?.();
     if (message.type === "alive") {
