@@ -53,21 +53,25 @@ export class CopyNotes {
   }
 
   /** The bucket has these bytes: after a crash they are not owed, though not proven to be a cache either. */
-  uploaded(copy: Copy, object: string): void {
-    if (copy.promised) return;
+  uploaded(copy: Copy, object: string): Promise<void> {
+    if (copy.promised) return Promise.resolve();
     copy.notedAsChanging = false;
-    this.record(copy, object, "uploaded", copy.changedUnseen ? null : "nothing");
-    if (copy.changedUnseen) return;
-    copy.noteChanging = async (placed) => {
-      await this.withdraw(copy, copy.version?.name ?? object);
-      await copy.noteChanging?.(placed);
-    };
+    const recorded = this.record(copy, object, "uploaded", copy.changedUnseen ? null : "nothing");
+    if (!copy.changedUnseen)
+      copy.noteChanging = async (placed) => {
+        await this.withdraw(copy, copy.version?.name ?? object);
+        await copy.noteChanging?.(placed);
+      };
+    return recorded;
   }
 
-  record(copy: Copy, object: string, state: string, changed: Changed | null): void {
-    this.#background.start("record copy", async () => {
-      if (!copy.retired) await this.#state.database.write(copyRow(copy, object, state, { changed }));
-    });
+  /** Resolves when it is in the database; who does not wait hears of no failure, which is reported. */
+  record(copy: Copy, object: string, state: string, changed: Changed | null): Promise<void> {
+    const written = copy.retired
+      ? Promise.resolve()
+      : this.#state.database.write(copyRow(copy, object, state, { changed }));
+    this.#background.start("record copy", () => written);
+    return written;
   }
 
   /** Of a copy that an earlier worker had in use, and whose next change was to be noted. */

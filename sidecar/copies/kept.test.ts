@@ -153,7 +153,7 @@ test("a partial file that was changed elsewhere is not made up after a kill", as
 test("a partial file that was uploaded and not changed since is not reported after a kill", async (t) => {
   const { entry } = await killedWhile(t, async ({ store }, copy) => {
     await copy.write(200_000, Buffer.from("end"), true);
-    store.uploaded(copy, "f");
+    void store.uploaded(copy, "f");
     await delay(20);
     await copy.fill(0, Buffer.alloc(1000, "a")); // somebody reads it
   });
@@ -163,7 +163,7 @@ test("a partial file that was uploaded and not changed since is not reported aft
 test("a partial file that was changed after its upload is reported after a kill", async (t) => {
   const { entry } = await killedWhile(t, async ({ store }, copy) => {
     await copy.write(200_000, Buffer.from("end"), true);
-    store.uploaded(copy, "f");
+    void store.uploaded(copy, "f");
     await copy.write(200_003, Buffer.from("more"), true);
   });
   t.like(entry, { state: "unfinished", size: 200_007, changed: "appended" });

@@ -55,7 +55,12 @@ test("a rename takes what was owed under the new name away, and nothing else", a
     [third, "third"],
   ] as const)
     if (copy !== undefined) await store.owed.record(copy, owing(object), undefined);
-  await store.owed.rename(one?.id ?? "", { object: "other", base: 7n, operations: ["m:1"] });
+  await store.owed.rename(one?.id ?? "", {
+    object: "other",
+    base: 7n,
+    operations: ["m:1"],
+    replacing: "whole",
+  });
   const listed = (await store.owed.list()).map(({ id, object, intent }) => [id, object, intent.base]);
   t.deepEqual(
     listed.toSorted(([, a], [, b]) => String(a).localeCompare(String(b))),
@@ -67,6 +72,29 @@ test("a rename takes what was owed under the new name away, and nothing else", a
   await close();
 });
 
+test("RULES 18: a rename that is done once more changes nothing", async (t) => {
+  const { store, close } = await openStore(await temporaryFolder(t));
+  const copy = store.create("one");
+  await store.owed.record(copy, owing("one"), undefined);
+  for (const _ of [1, 2])
+    await store.owed.rename(copy.id, { object: "other", base: 7n, operations: [], replacing: "whole" });
+  t.deepEqual(
+    (await store.owed.list()).map(({ id, object }) => [id, object]),
+    [[copy.id, "other"]],
+  );
+  await close();
+});
+
+test("RULES 4, 11: what a later state replaces is noted with its try, since an earlier one may have arrived", async (t) => {
+  const { store, close } = await openStore(await temporaryFolder(t));
+  const copy = store.create("f");
+  await store.owed.record(copy, () => ({ ...owing("f", ["m:1"])(), replacing: "exclusive" }), undefined);
+  await store.owed.noteTry("f", { base: 7n, operations: ["m:2"], exclusive: false });
+  const [row] = await store.owed.list();
+  t.like(row, { intent: { base: 7n, operations: ["m:2"] }, replacing: "edited" });
+  await close();
+});
+
 test("RULES 4, 11: an upload that begins while a newer state is acknowledged is known beside that", async (t) => {
   const { store, close } = await openStore(await temporaryFolder(t));
   const copy = store.create("f");
@@ -75,7 +103,7 @@ test("RULES 4, 11: an upload that begins while a newer state is acknowledged is 
   const tries: string[] = [];
   const note = async (id: string): Promise<void> => {
     tries.push(id);
-    await store.owed.noteOperations("f", tries);
+    await store.owed.noteTry("f", { base: "absent", operations: tries, exclusive: false });
   };
   await copy.write(3, Buffer.from(" two"));
   const recorded = store.owed.record(copy, owing("f", tries), undefined);

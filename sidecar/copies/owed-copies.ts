@@ -10,7 +10,7 @@ import { constants } from "node:fs";
 import fs from "node:fs/promises";
 import type { Expected, ObjectProperties } from "../bucket/bucket.ts";
 import type { Log } from "../telemetry/log.ts";
-import { copyRow, encodeExpected, owedRow, type Owing } from "./copy-rows.ts";
+import { copyRow, encodeExpected, owedRow, type Owing, type Replacing } from "./copy-rows.ts";
 import type { Copy } from "./copy.ts";
 import type { Statement } from "./database.ts";
 import { readKept, type KeptCopy } from "./kept.ts";
@@ -46,6 +46,7 @@ export class OwedCopies {
     await this.#state.database.write(
       owedRow(copy, allocatedBytes, recorded),
       withoutOthers(recorded.object, copy.id),
+      ...withoutRow(aside),
     );
     if (aside !== undefined) await this.#remove(aside);
     return recorded;
@@ -81,6 +82,7 @@ export class OwedCopies {
         owedRow({ id, version: copy.version }, Math.min(size, allocatedBytes), recorded),
         copyRow(copy, recorded.object, "dirty", { changed: "anywhere" }),
         withoutOthers(recorded.object, id),
+        ...withoutRow(aside),
       );
     } catch (error) {
       await fs.rm(path, { force: true });
@@ -92,23 +94,40 @@ export class OwedCopies {
 
   /**
    * The file has another name, another basis, and tries that may have arrived there; what was owed under that name is not any more,
-   * in the same moment.
+   * in the same moment. Done once more it changes nothing.
    */
   async rename(
     id: string,
-    { object, base, operations }: { object: string; base: Expected; operations: readonly string[] },
+    to: { object: string; base: Expected; operations: readonly string[]; replacing: Replacing },
   ): Promise<void> {
-    await this.#state.database.write(withoutName(object), {
-      sql: "UPDATE copies SET object = ?, base = ?, operations = ? WHERE id = ? AND state = 'owed'",
-      values: [object, encodeExpected(base), JSON.stringify(operations), id],
+    const { object, base, operations, replacing } = to;
+    await this.#state.database.write(withoutName(object, id), {
+      sql: "UPDATE copies SET object = ?, base = ?, operations = ?, replacing = ? WHERE id = ? AND state = 'owed'",
+      values: [object, encodeExpected(base), JSON.stringify(operations), replacing, id],
     });
   }
 
-  /** Tries that may arrive (RULES 4): noted before they are sent. */
-  noteOperations(object: string, operations: readonly string[]): Promise<void> {
+  /**
+   * What may arrive (RULES 4), noted before it is sent, and what it is to replace by then: an earlier state that was under way when
+   * this one was acknowledged may be there. By the name, since a newer state may be acknowledged in this very moment.
+   */
+  noteTry(
+    object: string,
+    { base, operations, exclusive }: { base: Expected; operations: readonly string[]; exclusive: boolean },
+  ): Promise<void> {
     return this.#state.database.write({
-      sql: "UPDATE copies SET operations = ? WHERE object = ? AND state = 'owed'",
-      values: [JSON.stringify(operations), object],
+      sql: `UPDATE copies SET base = ?, operations = ?,
+              replacing = iif(replacing = 'exclusive' AND NOT ?, 'edited', replacing)
+            WHERE object = ? AND state = 'owed'`,
+      values: [encodeExpected(base), JSON.stringify(operations), exclusive ? 1 : 0, object],
+    });
+  }
+
+  /** As `noteTry`, of a row whose file is nobody's yet. */
+  noteOperations(id: string, operations: readonly string[]): Promise<void> {
+    return this.#state.database.write({
+      sql: "UPDATE copies SET operations = ? WHERE id = ? AND state = 'owed'",
+      values: [JSON.stringify(operations), id],
     });
   }
 
@@ -141,7 +160,7 @@ export class OwedCopies {
 
   /** What was put aside is in the bucket, or nobody's any more: the row first, so that none speaks of a file that is gone. */
   async drop(id: string): Promise<void> {
-    await this.#state.database.write({ sql: "DELETE FROM copies WHERE id = ?", values: [id] });
+    await this.#state.database.write(...withoutRow(id));
     await this.#remove(id);
   }
 
@@ -183,6 +202,11 @@ function withoutOthers(object: string, id: string): Statement {
     sql: "DELETE FROM copies WHERE object = ? AND state = 'owed' AND id <> ?",
     values: [object, id],
   };
+}
+
+/** An earlier state, also where it is under a name the file has left meanwhile. */
+function withoutRow(id: string | undefined): Statement[] {
+  return id === undefined ? [] : [{ sql: "DELETE FROM copies WHERE id = ?", values: [id] }];
 }
 
 function withoutName(object: string, except = ""): Statement {

@@ -89,9 +89,9 @@ test("bytes a crash interrupted are kept, those already uploaded or of no use ar
   const written = first.store.create("written");
   await written.write(0, Buffer.from("not closed yet"));
   const uploaded = first.store.create("uploaded");
-  first.store.uploaded(uploaded, "uploaded");
+  void first.store.uploaded(uploaded, "uploaded");
   const longer = first.store.create("longer");
-  first.store.uploaded(longer, "longer");
+  void first.store.uploaded(longer, "longer");
   await new Promise((resolve) => setTimeout(resolve, 20));
   await longer.write(0, Buffer.from("written after its upload"));
   const version = memory.put("fetched", Buffer.alloc(100));

@@ -102,8 +102,15 @@ export class CopyStore {
     copy.dirty = true;
     copy.notedAsChanging = true;
     this.#inUse.add(id);
-    this.#notes.record(copy, object, "dirty", "anywhere");
+    void this.#notes.record(copy, object, "dirty", "anywhere");
     return copy;
+  }
+
+  /** A whole file beside others that a row says is owed: from now on the one that programs use. */
+  adopt(id: string, version: ObjectInfo | undefined): Copy {
+    const copy = new Copy(id, this.#state.copyPath(id), { create: false });
+    this.#inUse.add(id);
+    return Object.assign(copy, { version, dirty: true, notedAsChanging: true });
   }
 
   /** The copy of exactly this version from an earlier use or run, or a new one with nothing present. */
@@ -198,8 +205,8 @@ export class CopyStore {
   }
 
   /** See CopyNotes. */
-  uploaded(copy: Copy, object: string): void {
-    this.#notes.uploaded(copy, object);
+  uploaded(copy: Copy, object: string): Promise<void> {
+    return this.#notes.uploaded(copy, object);
   }
 
   /** Nobody needs the bytes: gone from disk and database. */

@@ -14,6 +14,7 @@ export async function giveUpSaving(node: FileNode, context: Context): Promise<vo
   node.saveError = undefined;
   if (copy === undefined || copy.retired) return;
   const elsewhere = node.conflict ?? node.following?.object;
+  if (elsewhere === undefined && (await keepsAcknowledged(node, context, saveError))) return;
   if (elsewhere !== undefined && copy.changed()) {
     node.copy = undefined;
     return store.keepFailed(copy, elsewhere.name, messageOf(saveError), intentOf(node, context));
@@ -35,6 +36,30 @@ export async function giveUpSaving(node: FileNode, context: Context): Promise<vo
   }
   void kernel().entryChanged(parent.id, name);
   await store.keepFailed(copy, object, messageOf(saveError), intent);
+}
+
+/**
+ * With --write-back: what was acknowledged before stays the file's, whatever became of what was written after it. False if
+ * the bucket has what was acknowledged, or nothing was.
+ */
+async function keepsAcknowledged(node: FileNode, context: Context, saveError: unknown): Promise<boolean> {
+  if (context.owing() === undefined || node.parent === undefined) return false;
+  return node.acknowledging.run(async () => {
+    const { store, tree, kernel, journal } = context;
+    const { owed, copy, parent, name } = node;
+    if (owed === undefined || parent === undefined || !tree.isAttached(node)) return false;
+    if (!owed.aside || copy === undefined) return true;
+    const intent = intentOf(node, context);
+    node.copy = store.adopt(owed.id, copy.version);
+    node.owed = { ...owed, aside: false, stamp: { changedNs: 0n, size: 0 }, rested: false };
+    node.fetcher = undefined;
+    node.lastSummed = undefined;
+    node.contentSerial += 1;
+    journal.note(node);
+    void kernel().entryChanged(parent.id, name);
+    await store.keepFailed(copy, tree.objectName(node), messageOf(saveError), intent);
+    return true;
+  });
 }
 
 /** What an error says, for the list of kept bytes. */

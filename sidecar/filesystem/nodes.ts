@@ -184,6 +184,7 @@ export class FileNode extends NodeBase {
     return (
       this.version === undefined ||
       this.copy?.dirty === true ||
+      this.owed !== undefined ||
       this.writers > 0 ||
       this.save?.running === true
     );

@@ -32,7 +32,7 @@ const facts: Readonly<Record<string, (object: ObjectInfo) => string | undefined>
 /** Whether the bucket has what programs see. */
 function stateOf(node: Node): "clean" | "changed" | "uploading" | "failed" {
   if (isFile(node)) {
-    if (node.save?.running === true) return "uploading";
+    if (node.save?.running === true || (node.owed !== undefined && node.changes.busy)) return "uploading";
     if (node.saveError !== undefined) return "failed";
     const { copy } = node;
     if (node.version === undefined || copy?.dirty === true || (copy?.isOpen === true && copy.changed()))

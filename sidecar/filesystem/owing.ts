@@ -8,6 +8,7 @@ import type { Stamp } from "../copies/stamp.ts";
 import { runInAll } from "../lib/turn.ts";
 import type { Expected } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
+import { baseOf } from "./intent.ts";
 import { isFile, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
 
 /** The state of a file that was acknowledged last, while the bucket does not have it. */
@@ -37,7 +38,7 @@ export interface Owing {
   renaming(
     node: FileNode,
     displaced: Node | undefined,
-    to: { readonly object: string; readonly base: Expected },
+    to: { readonly object: string; readonly base: Expected; readonly exclusive: boolean },
   ): Promise<void>;
   /** The file is about to lose its name for good. */
   unlinking(node: FileNode): Promise<void>;
@@ -59,16 +60,15 @@ export function inTurnsOf<T>(nodes: readonly Node[], context: Context, task: () 
   );
 }
 
-/**
- * Before an upload is tried while the name is owed: a later run must know its object again (RULES 4). By the name: a newer state
- * may be acknowledged in this very moment.
- */
+/** Before an upload of the file is tried under its name: a later run must know its object again (RULES 4). */
 export async function noteTries(
   node: FileNode,
   object: string,
-  { store, owing }: Pick<Context, "store" | "owing">,
+  { store, tree, owing }: Pick<Context, "store" | "tree" | "owing">,
 ): Promise<void> {
-  if (owing() !== undefined) await store.owed.noteOperations(object, [...node.unsure]);
+  if (owing() === undefined || !tree.isAttached(node) || tree.objectName(node) !== object) return;
+  const { unsure, exclusive } = node;
+  await store.owed.noteTry(object, { base: baseOf(node), operations: [...unsure], exclusive });
 }
 
 /** Of bytes that were put aside: as the file itself is, if nothing was written to it since. */

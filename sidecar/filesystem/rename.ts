@@ -98,8 +98,10 @@ export class FileRenamer {
       await this.#namespace.removeReplaced(node);
       await this.#namespace.removeArrived(parent, node);
       const object = tree.objectName(to.parent) + to.name;
-      await this.#context.owing()?.renaming(node, target, { object, base: replaced ?? "absent" });
+      const exclusive = how.flag === "no-replace"; // whatever it was made as
+      await this.#context.owing()?.renaming(node, target, { object, base: replaced ?? "absent", exclusive });
       node.replaces = replaced;
+      node.exclusive = exclusive;
     }
     await bury();
     if (target !== undefined) this.#displace(target);

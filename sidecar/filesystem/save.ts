@@ -148,6 +148,8 @@ export class Saver {
     for (let attempt = 1; ; attempt += 1) {
       const snapshot = await takeSnapshot(copy, store.clonePath(copy), attempt > 2);
       try {
+        // Somebody has begun to write to it meanwhile: what was acknowledged lies aside.
+        if (node.owed?.aside === true) return await this.#uploadAside(node, node.owed.id);
         const startedMs = this.#context.monotonicMs();
         const saved = await this.#insertUntilSettled(node, snapshot);
         await this.#saved(node, snapshot, saved, startedMs);
@@ -257,7 +259,10 @@ export class Saver {
     copy?.settle(value, stamp);
     this.#context.journal.note(node);
     // Of a file that was written to meanwhile a later run must not think that the bucket has it all.
-    if (copy?.changed() === false) store.uploaded(copy, value.name);
+    // With --write-back the row says what is acknowledged: it is changed where that is known (OwedUploads).
+    const recorded =
+      this.#context.owing() !== undefined && (node.owed !== undefined || node.acknowledging.busy);
+    if (copy?.changed() === false && !recorded) void store.uploaded(copy, value.name);
     store.kept.superseded(value.name);
     node.parent?.postponed.delete(node.name);
     this.#times.note(value.name, value.size, attributes.modifyTimeNs);

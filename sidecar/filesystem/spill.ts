@@ -71,8 +71,9 @@ export function forgetSpilled(node: FileNode, context: Context): void {
 }
 
 function maySpill(node: FileNode, { tree }: Context): boolean {
-  const { copy, access, writtenWhole, conflict, following } = node;
-  const alone = conflict === undefined && following === undefined && tree.isAttached(node);
+  const { copy, access, writtenWhole, conflict, following, owed } = node;
+  const alone =
+    conflict === undefined && following === undefined && owed === undefined && tree.isAttached(node);
   return alone && access === "daemon" && writtenWhole && copy !== undefined && !copy.changedUnseen;
 }
 

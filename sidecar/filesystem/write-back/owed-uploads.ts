@@ -6,7 +6,7 @@ import { isBucketError } from "../../bucket/errors.ts";
 import type { Context } from "../context.ts";
 import { FileSystemError } from "../errors.ts";
 import { messageOf } from "../give-up.ts";
-import type { FileNode } from "../nodes.ts";
+import { movesEnded, type FileNode } from "../nodes.ts";
 import type { OwedState } from "../owing.ts";
 import type { Resting } from "../resting.ts";
 import type { Saver } from "../save.ts";
@@ -169,12 +169,18 @@ export class OwedUploads {
     this.#waiting.delete(node);
     this.#running.add(node);
     this.#context.background.start("upload what is owed", async () => {
-      const { owed } = node;
+      let owed: OwedState | undefined;
       try {
-        await this.#saver.save(node);
-        await this.#arrived(node, owed);
+        await movesEnded(node);
+        const sent = await node.changes.run(async () => {
+          ({ owed } = node);
+          if (owed === undefined && node.writers > 0) return false; // what a program is just writing it will have acknowledged
+          await this.#saver.saveInTurn(node);
+          return true;
+        });
+        if (sent) await node.acknowledging.run(() => this.#arrived(node, owed));
       } catch (error) {
-        const again = await this.#failed(node, owed, error);
+        const again = await node.acknowledging.run(() => this.#failed(node, owed, error));
         if (again && !this.#stopped) {
           const [first, longest] = this.#hurrying ? [RETRY_MS[0], RETRY_MS[0]] : RETRY_MS;
           const dueMs = this.#context.monotonicMs() + Math.min(first * 2 ** failures, longest);
@@ -192,17 +198,19 @@ export class OwedUploads {
     this.#sent += 1;
     if (this.#trouble !== undefined) log.info("the bucket takes what is owed again");
     this.#trouble = undefined;
-    if (owed?.aside === true) await store.owed.drop(owed.id);
+    const { copy } = node;
+    if (owed?.aside === true && copy?.id !== owed.id)
+      await this.#endAside(node, owed, "the file has no name");
     // What was acknowledged meanwhile is owed still.
     if (node.owed !== undefined && node.owed !== owed) return this.add(node);
     node.owed = undefined;
     journal.note(node);
-    const { copy } = node;
     const object = tree.isAttached(node) ? tree.objectName(node) : undefined;
+    if (copy?.changed() !== true) this.#waiting.delete(node); // it came to be there while this upload was under way
     if (owed?.aside === false && copy?.id === owed.id) {
       if (object === undefined) await store.owed.unlinked(owed.id);
       else if (copy.changed()) await store.owed.changedSince(copy, object);
-      else store.uploaded(copy, object);
+      else await store.uploaded(copy, object);
     }
     if (node.opened.size === 0) this.#resting.soon(node);
   }
@@ -213,7 +221,8 @@ export class OwedUploads {
     const { owed } = node; // acknowledged meanwhile, it is owed all the same
     if (node.conflict !== undefined || !tree.isAttached(node)) {
       // What was sent lies beside the other version, or the file was removed.
-      if (sent !== undefined) await this.#forget(sent);
+      if (sent?.aside === true) await this.#endAside(node, sent, messageOf(error));
+      else if (sent !== undefined) await store.owed.unlinked(sent.id);
       if (owed !== sent) return owed !== undefined;
       node.owed = undefined;
       if (node.opened.size === 0) this.#resting.soon(node);
@@ -237,9 +246,11 @@ export class OwedUploads {
     return true;
   }
 
-  async #forget({ id, aside }: OwedState): Promise<void> {
-    const { store } = this.#context;
-    await (aside ? store.owed.drop(id) : store.owed.unlinked(id));
+  /** Bytes aside that are uploaded, or removed with their file; what has lost its name otherwise is kept for a person. */
+  async #endAside(node: FileNode, owed: OwedState, reason: string): Promise<void> {
+    const { store, tree } = this.#context;
+    const lost = node.owed === owed && node.conflict === undefined && !tree.isAttached(node);
+    await (lost ? store.owed.keep(owed.id, reason) : store.owed.drop(owed.id));
   }
 
   #nameOf(node: FileNode): string {

@@ -148,7 +148,7 @@ class OwedUpload {
     const { id, intent } = this.#entry;
     const operationId = `${mountId}:owed-${id}`;
     this.#tries.add(operationId);
-    await owed.noteOperations(object, [...this.#tries]);
+    await owed.noteOperations(id, [...this.#tries]);
     const made = await bucket.insert(object, source, expected, withoutTry(intent.properties), {
       operationId,
     });

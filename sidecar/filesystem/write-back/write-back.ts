@@ -69,6 +69,7 @@ export class WriteBack implements Owing {
   }
 
   async beforeChange(node: FileNode, emptied: boolean): Promise<void> {
+    if (node.acknowledging.busy) await node.acknowledging.run(() => Promise.resolve()); // what is recorded just now is owed
     if (node.owed === undefined || node.owed.aside) return;
     if (node.changes.busy) {
       const late = delay(UPLOAD_PATIENCE_MS, undefined, { ref: false });
@@ -88,7 +89,7 @@ export class WriteBack implements Owing {
   async renaming(
     node: FileNode,
     displaced: Node | undefined,
-    { object, base }: { object: string; base: Expected },
+    { object, base, exclusive }: { object: string; base: Expected; exclusive: boolean },
   ): Promise<void> {
     const { store } = this.#context;
     const gone = isFile(displaced) ? displaced.owed : undefined;
@@ -98,7 +99,11 @@ export class WriteBack implements Owing {
       for (const id of displaced.unsure) node.becomeUnsure(id); // it may have arrived, and is to be replaced then
     }
     if (owed === undefined) await store.owed.settled(object);
-    else await store.owed.rename(owed.id, { object, base, operations: [...node.unsure] });
+    else {
+      const replacing = exclusive ? "exclusive" : owed.replacing === "exclusive" ? "whole" : owed.replacing;
+      await store.owed.rename(owed.id, { object, base, operations: [...node.unsure], replacing });
+      if (replacing !== owed.replacing) node.owed = { ...owed, replacing };
+    }
     if (gone?.aside === true) await store.owed.drop(gone.id);
   }
 
@@ -146,11 +151,16 @@ export class WriteBack implements Owing {
   async restore(files: readonly FileNode[]): Promise<void> {
     const { store, tree, journal } = this.#context;
     const all = await store.owed.list();
-    const rows = new Map(all.map((row) => [row.object, row])); // of each name the latest
-    for (const { id, object } of all) if (rows.get(object)?.id !== id) await store.owed.unlinked(id);
+    const named = new Map(all.map((row) => [row.object, row])); // of each name the latest
+    for (const { id, object } of all) if (named.get(object)?.id !== id) await store.owed.unlinked(id);
+    const rows = new Map([...named.values()].map((row) => [row.id, row]));
+    // A rename may have got as far as the row, and not to the tree: what a file knows by its id is its own.
+    const own = new Set(files.map(({ owed }) => owed?.id));
     for (const node of files) {
       if (!tree.isAttached(node) || (node.owed === undefined && node.copy?.dirty !== true)) continue;
-      const row = rows.get(tree.objectName(node));
+      const byName = named.get(tree.objectName(node));
+      const row =
+        rows.get(node.owed?.id ?? "") ?? (byName === undefined || own.has(byName.id) ? undefined : byName);
       if (row?.id !== node.owed?.id) {
         const stamp = { changedNs: 0n, size: 0 }; // of no state the file ever had
         node.owed = row && {

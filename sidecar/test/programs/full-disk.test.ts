@@ -322,6 +322,42 @@ onSmallDisk(
   },
 );
 
+for (const { name, options } of SETTINGS) {
+  test.serial(
+    `${name}: RULES 11, 12: what an fsync has acknowledged stays when what follows does not fit`,
+    async (t) => {
+      const folder = await disk(t, "tmpfs", 64);
+      const server = await BucketServer.start(t);
+      const state = ["--state-dir", path.join(folder, "state")];
+      const mount = await mounted(t, server, [...options, ...state, "--write-back", "--deadline", "2s"]);
+      await server.faults({ method: "storage.objects.insert", action: "return-503" });
+      const said = await python(
+        mount,
+        `
+import errno, os
+f = open("f", "wb", buffering=0)
+f.write(b"kept" * 1000); os.fsync(f.fileno())
+try:
+    for i in range(100): f.write(bytes(${MIB}))
+    where = "done"
+except OSError as e: where = "write " + errno.errorcode[e.errno]
+try: f.close()
+except OSError as e: where += ", close " + errno.errorcode[e.errno]
+print(where)`,
+      );
+      t.regex(said, /ENOSPC/);
+      const acknowledged = "kept".repeat(1000);
+      const shown = async () => (await readFile(mount.path("f"), "utf8").catch(() => "")) === acknowledged;
+      await until(t, "it shows what was acknowledged", shown);
+      await server.clearFaults();
+      const stored = async () => (await server.get("f"))?.toString() === acknowledged;
+      await until(t, "the bucket gets what was acknowledged", stored);
+      t.true(await shown());
+      t.is(await mount.stop(), 0);
+    },
+  );
+}
+
 onSmallDisk(
   "RULES 12: where not even that helps, what cannot be recorded is ENOSPC and never success",
   64,
