@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { sidemount } from "../../helpers/command.ts";
 import { operation } from "../operation.ts";
 import { drawnPath, freshPath } from "../paths.ts";
 import type { Run } from "../run.ts";
@@ -35,6 +36,9 @@ const LATE_UNLINK_MS = 150;
 
 /** Waits until what was answered is done, where that is not the same. */
 async function untilDone(run: Run): Promise<void> {
+  // What is owed may look as if it were there: where it has the bytes that were there before.
+  if (run.world.settings.writeBack === true)
+    await sidemount("pending", run.world.mount.directory, "--wait", "--timeout", "20s");
   if (run.storedAfterClose || run.world.settings.writeBack === true) await run.compareBucket();
   run.storedAfterClose = false;
   if (run.world.settings.channel === "native" && run.handles.length > 0) await delay(LATE_UNLINK_MS);
