@@ -1,5 +1,6 @@
 // The mounted tree: every operation of the seam, in terms of the parts that know how.
 
+import { constants } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { attributesReply, STATISTICS } from "./attributes-of.ts";
 import type { Context, FileSystemOptions } from "./context.ts";
@@ -20,8 +21,8 @@ import type {
 import type { HandoverDatabase } from "../handover/database.ts";
 import { restoreTree, type Restored } from "./handover/restore.ts";
 import { restoreDirectories, resumeOwed } from "./handover/resume.ts";
-import { isDirectory, isFile, isYetToBeMade } from "./nodes.ts";
-import { ownerOfNew } from "./ownership.ts";
+import { isDirectory, isFile, isYetToBeMade, type FileNode } from "./nodes.ts";
+import { ownerOfNew, withoutPrivileges } from "./ownership.ts";
 import { makeParts, type Parts } from "./parts.ts";
 import { NameOperations } from "./name-operations.ts";
 import { ServeMount } from "./serve/serve-mount.ts";
@@ -139,8 +140,17 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
       await this.#parts.lookup.confirmForOpen(node, caller.interrupted);
       const opened = await this.#parts.openFiles.open(node, flags);
       this.#parts.inherited.opened(opened.handle, caller.pid);
+      if ((flags & constants.O_TRUNC) !== 0 && caller.uid !== 0) await this.#dropPrivileges(node);
       return opened;
     });
+  }
+
+  async #dropPrivileges(node: FileNode): Promise<void> {
+    const mode = withoutPrivileges(node.mode);
+    if (mode === node.mode) return;
+    node.mode = mode;
+    await this.#parts.attributes.persist(node);
+    await this.context.kernel().attributesChanged(node.id); // the program may look at once
   }
 
   async create(
