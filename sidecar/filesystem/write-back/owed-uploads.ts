@@ -207,11 +207,11 @@ export class OwedUploads {
     journal.note(node);
     const object = tree.isAttached(node) ? tree.objectName(node) : undefined;
     if (copy?.changed() !== true) this.#waiting.delete(node); // it came to be there while this upload was under way
-    if (owed?.aside === false && copy?.id === owed.id) {
-      if (object === undefined) await store.owed.unlinked(owed.id);
-      else if (copy.changed()) await store.owed.changedSince(copy, object);
-      else await store.uploaded(copy, object);
-    }
+    const inPlace = owed?.aside === false && copy?.id === owed.id;
+    if (inPlace && object === undefined) await store.owed.unlinked(owed.id);
+    else if (inPlace && object !== undefined && copy.changed()) await store.owed.changedSince(copy, object);
+    else if (owed !== undefined && object !== undefined && copy?.changed() === false)
+      await store.uploaded(copy, object); // also where what lay aside is what the file still holds
     if (node.opened.size === 0) this.#resting.soon(node);
   }
 
