@@ -45,6 +45,8 @@ export class Contested {
   /** The node a look-up found; where the name is contested, it or a later one of the name, its bytes here. */
   async settle(parent: DirectoryNode, found: Node): Promise<Node> {
     if (!this.#isContested(parent, found.name)) return found;
+    // What is being written here may lose its name before the open that follows, and would lose its bytes with that.
+    if (isFile(found) && found.local) found.heldUntilMs = this.#context.monotonicMs() + HOLD_MS;
     return this.bringBytes(parent, found, (node) => this.#openFiles.fetch(node, HOLD_MS));
   }
 
