@@ -198,13 +198,13 @@ export class OwedUploads {
     this.#sent += 1;
     if (this.#trouble !== undefined) log.info("the bucket takes what is owed again");
     this.#trouble = undefined;
-    const { copy } = node;
-    if (owed?.aside === true && copy?.id !== owed.id)
+    if (owed?.aside === true && node.copy?.id !== owed.id)
       await this.#endAside(node, owed, "the file has no name");
     // What was acknowledged meanwhile is owed still.
     if (node.owed !== undefined && node.owed !== owed) return this.add(node);
     node.owed = undefined;
     journal.note(node);
+    const { copy } = node; // an open with O_TRUNC may have given it another one meanwhile
     const object = tree.isAttached(node) ? tree.objectName(node) : undefined;
     if (copy?.changed() !== true) this.#waiting.delete(node); // it came to be there while this upload was under way
     const inPlace = owed?.aside === false && copy?.id === owed.id;
