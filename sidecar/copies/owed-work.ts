@@ -1,12 +1,22 @@
 // Work that was acknowledged, or begun, and that a later run must know of: rows of copies.db.
 
-import type { Database } from "./database.ts";
-import { renamedBelow } from "./renamed-folder.ts";
+import type { Database, Statement } from "./database.ts";
+import { patchesGone, patchesNotComing, renamedBelow } from "./renamed-folder.ts";
 
 export interface OwedPatch {
   readonly object: string;
   readonly generation: bigint;
   readonly metadata: Record<string, string | null>;
+  /**
+   * While a rename brings the version under this name: what tells that it has arrived, with a generation that nobody knows
+   * beforehand (`contentOf`). Undefined: it is there.
+   */
+  readonly content?: string | undefined;
+}
+
+/** What an object keeps wherever it is moved. */
+export function contentOf({ crc32c, size }: { readonly crc32c: number; readonly size: number }): string {
+  return `${crc32c}:${size}`;
 }
 
 export interface OwedRemoval {
@@ -43,15 +53,8 @@ export class OwedWork {
   }
 
   /** Metadata that belongs to this version and is not in the bucket yet. */
-  owePatch(
-    object: string,
-    generation: bigint,
-    metadata: Readonly<Record<string, string | null>>,
-  ): Promise<void> {
-    return this.#database.write({
-      sql: "INSERT OR REPLACE INTO patches (object, generation, metadata) VALUES (?, ?, ?)",
-      values: [object, generation, JSON.stringify(metadata)],
-    });
+  owePatch(patch: OwedPatch): Promise<void> {
+    return this.#database.write(recordOf(patch));
   }
 
   patchDone(object: string): Promise<void> {
@@ -66,24 +69,34 @@ export class OwedWork {
     });
   }
 
-  /** Every object below `source` is to be below `destination`. Both end in "/". */
-  oweRename(source: string, destination: string): Promise<void> {
-    return this.#database.write({
-      sql: "INSERT OR REPLACE INTO renames (source, destination) VALUES (?, ?)",
-      values: [source, destination],
-    });
+  /** Every object below `source` is to be below `destination`, with `patches` there. Both end in "/". */
+  oweRename({ source, destination }: OwedRename, patches: readonly OwedPatch[] = []): Promise<void> {
+    return this.#database.write(
+      {
+        sql: "INSERT OR REPLACE INTO renames (source, destination) VALUES (?, ?)",
+        values: [source, destination],
+      },
+      ...patches.map(recordOf),
+    );
   }
 
   /** As `renameDone`, where the bucket has renamed the folder as a whole: what is known of its objects goes along. */
   folderRenamed(rename: OwedRename, sameVersions: boolean): Promise<void> {
-    return this.#database.write(...renamedBelow(rename, sameVersions), {
-      sql: "DELETE FROM renames WHERE source = ?",
-      values: [rename.source],
-    });
+    return this.#database.write(...renamedBelow(rename, sameVersions), renameGone(rename.source));
   }
 
   renameDone(source: string): Promise<void> {
-    return this.#database.write({ sql: "DELETE FROM renames WHERE source = ?", values: [source] });
+    return this.#database.write(renameGone(source));
+  }
+
+  /** As `renameDone`, where it is known what the attributes that are owed below it belong to now. */
+  renameSettled({ source }: OwedRename, patches: readonly OwedPatch[]): Promise<void> {
+    return this.#database.write(patchesGone(source), ...patches.map(recordOf), renameGone(source));
+  }
+
+  /** Nothing is to be below `destination` after all. */
+  renameUndone({ source, destination }: OwedRename, patches: readonly OwedPatch[]): Promise<void> {
+    return this.#database.write(patchesNotComing(destination), ...patches.map(recordOf), renameGone(source));
   }
 
   oweExchange({ aside, one, other }: OwedExchange): Promise<void> {
@@ -161,11 +174,12 @@ export class OwedWork {
   }
 
   async patches(): Promise<OwedPatch[]> {
-    const rows = await this.#database.read("SELECT object, generation, metadata FROM patches");
-    return rows.map(({ object, generation, metadata }) => ({
+    const rows = await this.#database.read("SELECT object, generation, metadata, content FROM patches");
+    return rows.map(({ object, generation, metadata, content }) => ({
       object: String(object),
       generation: BigInt(generation ?? 0),
       metadata: JSON.parse(String(metadata)) as Record<string, string | null>,
+      content: content === null || content === undefined ? undefined : String(content),
     }));
   }
 
@@ -193,4 +207,15 @@ export class OwedWork {
       destination: String(destination),
     }));
   }
+}
+
+function recordOf({ object, generation, metadata, content }: OwedPatch): Statement {
+  return {
+    sql: "INSERT OR REPLACE INTO patches (object, generation, metadata, content) VALUES (?, ?, ?, ?)",
+    values: [object, generation, JSON.stringify(metadata), content ?? null],
+  };
+}
+
+function renameGone(source: string): Statement {
+  return { sql: "DELETE FROM renames WHERE source = ?", values: [source] };
 }

@@ -4,7 +4,7 @@
 // bytes of that object version; it is withdrawn, durably, before anyone may write to the file again.
 
 /** Raised when the tables change, with a step in MIGRATIONS; a newer version is refused rather than guessed at. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** What makes the tables of the next version of those of the version that is the key. Nothing is taken away by it. */
 export const MIGRATIONS: Readonly<Record<number, string>> = {
@@ -18,6 +18,9 @@ ALTER TABLE copies ADD COLUMN superseded_ms INTEGER;
 `,
   2: `
 ALTER TABLE copies ADD COLUMN replacing TEXT;
+`,
+  3: `
+ALTER TABLE patches ADD COLUMN content TEXT;
 `,
 };
 
@@ -60,7 +63,8 @@ CREATE TABLE IF NOT EXISTS uploads (
 CREATE TABLE IF NOT EXISTS patches (
   object TEXT PRIMARY KEY,
   generation INTEGER NOT NULL,
-  metadata TEXT NOT NULL        -- JSON, null deletes a key
+  metadata TEXT NOT NULL,       -- JSON, null deletes a key
+  content TEXT                  -- what a rename is bringing under this name: its sum and size; NULL: it is there
 ) STRICT;
 
 -- Names removed here whose object is still needed by those who have it open (RULES 28).

@@ -112,7 +112,10 @@ export class Exchanger {
     try {
       for (const node of [one, other]) await this.#namespace.exhume(tree.objectName(node));
       await inTurnsOf([one, other], this.#context, async () => {
-        for (const node of [one, other]) if (isFile(node)) await this.#context.owing()?.send(node);
+        for (const node of [one, other]) {
+          if (isFile(node)) await this.#context.owing()?.send(node);
+          await this.#patcher.flushInTurn(node); // what is owed goes by a name
+        }
         await this.#exchangeInTurn(one, other);
       });
     } finally {

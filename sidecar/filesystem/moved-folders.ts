@@ -48,7 +48,8 @@ export class MovedFolders {
 
   /** Of what nobody uses the next look-up asks. */
   async #adopt(directory: DirectoryNode, name: string): Promise<void> {
-    directory.placeholder = undefined;
+    const { bucket } = this.#context;
+    directory.placeholder = directory.patchOwed ? (await bucket.stat(name)).value : undefined;
     for (const child of directory.children.values()) {
       child.confirmed = undefined;
       if (isDirectory(child)) await this.#adopt(child, `${name}${child.name}/`);

@@ -3,10 +3,12 @@
 // and they follow renames (RULES 14).
 
 import { isDeepStrictEqual } from "node:util";
+import type { ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
-import type { OwedPatch } from "../copies/owed-work.ts";
+import { contentOf, type OwedPatch } from "../copies/owed-work.ts";
 import { storedAttributes, type Context } from "./context.ts";
 import { encodeAttributes } from "./metadata.ts";
+import { nodesBelow } from "./nodes-below.ts";
 import { isDirectory, movesEnded, versionOf, type DirectoryNode, type Node } from "./nodes.ts";
 
 /** How long changes are gathered. */
@@ -16,8 +18,7 @@ const RETRY_MS = 5000;
 
 interface Target {
   readonly name: string;
-  readonly generation: bigint;
-  readonly metageneration: bigint;
+  readonly version: ObjectInfo;
 }
 
 export class Patcher {
@@ -40,9 +41,32 @@ export class Patcher {
       if (await this.#madePlaceholder(node)) return;
       target = this.#target(node);
     }
-    if (target !== undefined)
-      await this.#context.owed.owePatch(target.name, target.generation, this.#metadata(node));
+    if (target !== undefined) await this.#context.owed.owePatch(this.#rowFor(node, target));
     this.#gather(node, GATHER_MS);
+  }
+
+  /** What is to be recorded of this node before a rename brings its object to `name`: undefined if it owes nothing. */
+  following(node: Node, name: string): OwedPatch | undefined {
+    const target = node.patchOwed ? this.#target(node) : undefined;
+    if (target === undefined) return undefined;
+    return { ...this.#rowFor(node, target), object: name, content: contentOf(target.version) };
+  }
+
+  /** As `following`, of everything below a folder that is to be called `destination`, which ends in "/". */
+  followingBelow(directory: DirectoryNode, destination: string): OwedPatch[] {
+    const { tree } = this.#context;
+    const below = tree.objectName(directory).length;
+    return [...nodesBelow(directory)]
+      .map((node) => this.following(node, destination + tree.objectName(node).slice(below)))
+      .filter((patch) => patch !== undefined);
+  }
+
+  /** What is to be recorded of everything below a folder by the names of now. */
+  owedBelow(directory: DirectoryNode): OwedPatch[] {
+    return [...nodesBelow(directory)].flatMap((node) => {
+      const target = node.patchOwed ? this.#target(node) : undefined;
+      return target === undefined ? [] : [this.#rowFor(node, target)];
+    });
   }
 
   /** Sends what is gathered for this node. */
@@ -97,10 +121,11 @@ export class Patcher {
   /** Patches an earlier run owed. */
   async resume(patches: readonly OwedPatch[]): Promise<void> {
     const { bucket, owed, log } = this.#context;
-    for (const { object, generation, metadata } of patches) {
+    for (const patch of patches) {
+      const { object, metadata } = patch;
       try {
         const { value } = await bucket.stat(object);
-        if (value?.generation === generation) await bucket.patch(object, value, { metadata });
+        if (value !== undefined && isMeant(value, patch)) await bucket.patch(object, value, { metadata });
       } catch (error) {
         if (isTransient(error)) throw error;
         log.warn({ object, err: error }, "attributes of an earlier run no longer apply");
@@ -136,7 +161,7 @@ export class Patcher {
   async #send(node: Node, target: Target, metadata: Record<string, string | null>): Promise<void> {
     const { bucket, tree, log, owed } = this.#context;
     try {
-      const patched = await bucket.patch(target.name, target, { metadata });
+      const patched = await bucket.patch(target.name, target.version, { metadata });
       if (isDirectory(node)) node.placeholder = patched.value;
       tree.confirmOwn(node, patched.value, patched.dateMs);
       this.#context.witness().attributesChanged(node);
@@ -216,17 +241,23 @@ export class Patcher {
   #target(node: Node): Target | undefined {
     const object = isDirectory(node) ? node.placeholder : node.version;
     if (object === undefined || object === "absent") return undefined;
-    return {
-      name: this.#context.tree.objectName(node),
-      generation: object.generation,
-      metageneration: object.metageneration,
-    };
+    return { name: this.#context.tree.objectName(node), version: object };
+  }
+
+  #rowFor(node: Node, { name, version }: Target): OwedPatch {
+    return { object: name, generation: version.generation, metadata: this.#metadata(node) };
   }
 
   #metadata(node: Node): Record<string, string | null> {
     const defaults = isDirectory(node) ? this.#context.directoryDefaults : this.#context.fileDefaults;
     return encodeAttributes(storedAttributes(node), defaults);
   }
+}
+
+/** Whether a version is the one that a patch was recorded for, or what a rename has made of it. */
+function isMeant(version: ObjectInfo, { generation, content }: OwedPatch): boolean {
+  if (version.generation === generation) return true;
+  return version.generation > generation && content === contentOf(version);
 }
 
 /** Whether the same request may work later. */

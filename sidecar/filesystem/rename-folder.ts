@@ -6,6 +6,7 @@
 // start. The kernel holds both folders' locks while it waits, so after five seconds the answer is given and the
 // rest goes on below an overlay: until it ends the tree is the truth (RULES 28).
 
+import { performance } from "node:perf_hooks";
 import { setImmediate as turnOfTheLoop, setTimeout as delay } from "node:timers/promises";
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { runInAll } from "../lib/turn.ts";
@@ -18,6 +19,7 @@ import { ObjectMover, type Moving } from "./move-objects.ts";
 import { MovedFolders } from "./moved-folders.ts";
 import type { Namespace } from "./namespace.ts";
 import { checkNewName, pathBelow } from "./names.ts";
+import { nodesBelow } from "./nodes-below.ts";
 import { isDirectory, isFile, movesAroundEnded, type DirectoryNode, type Node } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
 import { NativeRenamer } from "./rename-native.ts";
@@ -64,8 +66,11 @@ export class FolderRenamer {
     for (let above: Node | undefined = to.parent; above !== undefined; above = above.parent) {
       if (above === node) throw new FileSystemError("EINVAL", "a folder cannot move into itself");
     }
-    if (again && (await this.#moved.areMoved(node, tree.objectName(node), destination)))
-      return this.#place(node, { parent, name }, to);
+    const source = tree.objectName(node);
+    if (again && (await this.#moved.areMoved(node, source, destination))) {
+      this.#place(node, { parent, name }, to);
+      return this.#context.owed.renameSettled({ source, destination }, this.#patcher.owedBelow(node));
+    }
     const target = to.parent.children.get(to.name);
     if (target === node) return;
     if (target !== undefined && flag === "no-replace")
@@ -131,12 +136,14 @@ export class FolderRenamer {
       for (const end of ends) end();
       gate.resolve();
     });
+    const begunMs = performance.now();
     const inTime = await Promise.race([whole.then(() => true), placed.promise.then(() => false)]);
     if (inTime) return;
-    log.info(
-      { source: moving.source, destination: moving.destination },
-      "a folder rename goes on after its answer",
-    );
+    if (performance.now() - begunMs >= ANSWER_AFTER_MS)
+      log.info(
+        { source: moving.source, destination: moving.destination },
+        "a folder rename goes on after its answer",
+      );
     background.start("folder rename", () => whole);
   }
 
@@ -159,8 +166,10 @@ export class FolderRenamer {
   }
 
   async #moveObjects(node: DirectoryNode, moving: Moving, place: () => void): Promise<void> {
+    const { owed } = this.#context;
+    const { source, destination } = moving;
     const objects = await this.#explorer.everything(node);
-    await this.#context.owed.oweRename(moving.source, moving.destination);
+    await owed.oweRename({ source, destination }, this.#patcher.followingBelow(node, destination));
     node.overlaid = true;
     const late = setTimeout(place, ANSWER_AFTER_MS);
     try {
@@ -168,12 +177,13 @@ export class FolderRenamer {
       place();
     } catch (error) {
       // Undone, so nobody owes it any more; what was acknowledged or broken off is finished at the next start.
-      if (!moving.answered && !this.#context.stopping()) await this.#context.owed.renameDone(moving.source);
+      if (!moving.answered && !this.#context.stopping())
+        await owed.renameUndone({ source, destination }, this.#patcher.owedBelow(node));
       throw error;
     } finally {
       clearTimeout(late);
     }
-    await this.#context.owed.renameDone(moving.source);
+    await owed.renameSettled({ source, destination }, this.#patcher.owedBelow(node));
   }
 
   #place(node: DirectoryNode, from: Place, to: Place): void {
@@ -212,15 +222,6 @@ export class FolderRenamer {
       node.copy.version = moved.value;
       store.renamed(node.copy, moved.value);
     }
-    if (node.patchOwed) background.start("owe patch", () => this.#patcher.owe(node));
-  }
-}
-
-function* nodesBelow(directory: DirectoryNode): Iterable<Node> {
-  yield directory;
-  for (const child of directory.children.values()) {
-    if (isDirectory(child)) yield* nodesBelow(child);
-    else yield child;
   }
 }
 

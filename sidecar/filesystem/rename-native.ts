@@ -48,7 +48,7 @@ export class NativeRenamer {
     };
     try {
       const folder = await this.#look(source);
-      await owed.oweRename(source, destination);
+      await owed.oweRename({ source, destination }, this.#patcher.followingBelow(node, destination));
       node.overlaid = true;
       await this.#rename(folder, moving, onBegun);
     } catch (error) {
@@ -56,13 +56,15 @@ export class NativeRenamer {
       if (this.#context.stopping()) throw error;
       moving.failed = true;
       node.confirmed = undefined;
-      await owed.renameDone(source);
+      await owed.renameUndone({ source, destination }, []); // its versions are those that they were
       throw error;
     } finally {
       clearTimeout(timer);
     }
     await this.#carry(node, moving);
     place();
+    const patches = this.#patcher.owedBelow(node);
+    if (patches.length > 0) await owed.renameSettled({ source, destination }, patches);
   }
 
   /** Sees to it that a rename of an earlier run is over, whatever had become of it. */
@@ -169,7 +171,6 @@ export class NativeRenamer {
     }
     for (const directory of directoriesBelow(node)) {
       if (directory.placeholder !== "absent") directory.placeholder = renamed(directory.placeholder);
-      if (directory.patchOwed) this.#oweAgain(directory);
     }
     if (this.#keepsGenerations === false) await this.#askAgain(objects.filter(isInUse));
   }
@@ -218,7 +219,6 @@ export class NativeRenamer {
   #tell(object: ObjectNode, version: ObjectInfo): void {
     const { store, owed, background, witness } = this.#context;
     object.version = version;
-    if (object.patchOwed) this.#oweAgain(object);
     if (!isFile(object)) return;
     witness().renamed(object);
     if (object.copy?.version !== undefined) {
@@ -226,10 +226,6 @@ export class NativeRenamer {
       store.renamed(object.copy, version);
     }
     if (object.parent === undefined) background.start("owe removal", () => owed.oweRemoval(version));
-  }
-
-  #oweAgain(node: ObjectNode | DirectoryNode): void {
-    this.#context.background.start("owe patch", () => this.#patcher.owe(node));
   }
 }
 

@@ -137,7 +137,16 @@ export class FileRenamer {
     if (version === undefined) return;
     await this.#saveReadersOf(target);
     const destination = tree.objectName(to.parent) + to.name;
-    const moved = await this.#moveUntilSettled(node, version, destination, how, expected);
+    const following = this.#patcher.following(node, destination);
+    if (following !== undefined) await owed.owePatch(following);
+    let moved: Dated<ObjectInfo>;
+    try {
+      moved = await this.#moveUntilSettled(node, version, destination, how, expected);
+    } catch (error) {
+      if (following !== undefined) await owed.patchMoot(destination, following.generation);
+      if (target?.patchOwed === true) await this.#patcher.owe(target);
+      throw error;
+    }
     if (node.patchOwed) await owed.patchDone(version.name);
     tree.confirmOwn(node, moved.value, moved.dateMs);
     if (isFile(node)) this.#context.witness().renamed(node);

@@ -3,7 +3,7 @@
 import test from "ava";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { access, chmod, mkdir, open, readFile, stat, unlink, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, open, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { onEachChannel, python, session, SETTINGS, shell } from "../helpers/mounted.ts";
 
@@ -58,6 +58,42 @@ eachChannel(
     t.is((await stat(mount.path("folder"))).mode & 0o7777, 0o711);
   },
 );
+
+for (const when of ["after", "in the middle of"] as const)
+  for (const [what, from, to] of [
+    ["file", "folder/f", "folder/g"],
+    ["folder", "folder", "other"],
+  ] as const)
+    eachChannel(
+      `what was set of a ${what} goes with it, and outlives a kill ${when} its rename`,
+      async (t, channel) => {
+        const { server, mount } = await channel.session(t);
+        await mkdir(mount.path("folder"));
+        await writeFile(mount.path("folder/f"), "bytes");
+        await chmod(mount.path("folder/f"), 0o640);
+        await chmod(mount.path("folder"), 0o711);
+        if (when === "in the middle of")
+          await server.faults(
+            { method: "storage.objects.move", action: "lost-answer" },
+            { method: "storage.objects.get", action: "stall-for-60s" },
+          );
+        const renaming = rename(mount.path(from), mount.path(to)).catch(() => undefined);
+        const file = what === "file" ? to : `${to}/f`;
+        const moved = [file, ...(what === "file" ? [] : [`${to}/`])];
+        const isThere = async (): Promise<boolean> => {
+          const names = await server.names("");
+          return moved.every((name) => names.includes(name));
+        };
+        for (let looks = 0; looks < 200 && !(await isThere()); looks += 1) await delay(20);
+        if (when === "after") await renaming;
+        await mount.kill();
+        await server.clearFaults();
+        await renaming;
+        await mount.start();
+        t.is((await stat(mount.path(file))).mode & 0o7777, 0o640);
+        t.is((await stat(mount.path(what === "file" ? "folder" : to))).mode & 0o7777, 0o711);
+      },
+    );
 
 eachChannel(
   "what is set of a folder while earlier changes are being sent is stored as well",
