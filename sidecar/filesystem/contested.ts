@@ -4,6 +4,7 @@
 // only once (RULES 24). Where that second try could fail too, the look-up itself fetches what it found, so that the
 // open that follows has one whole version to show, even if that is no longer the newest.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
@@ -17,6 +18,8 @@ const REMEMBER_MS = 2000;
 /** From the look-up to the open that follows it. */
 const HOLD_MS = 1000;
 const FETCH_ATTEMPTS = 20;
+/** How often it is looked whether what is appended here has been uploaded. */
+const LOOK_MS = 10;
 
 export class Contested {
   readonly #context: Context;
@@ -45,9 +48,32 @@ export class Contested {
   /** The node a look-up found; where the name is contested, it or a later one of the name, its bytes here. */
   async settle(parent: DirectoryNode, found: Node): Promise<Node> {
     if (!this.#isContested(parent, found.name)) return found;
-    // What is being written here may lose its name before the open that follows, and would lose its bytes with that.
-    if (isFile(found) && found.local) found.heldUntilMs = this.#context.monotonicMs() + HOLD_MS;
-    return this.bringBytes(parent, found, (node) => this.#openFiles.fetch(node, HOLD_MS));
+    const node = isFile(found) && found.local ? await this.#hold(parent, found) : found;
+    return this.bringBytes(parent, node, (each) => this.#openFiles.fetch(each, HOLD_MS));
+  }
+
+  /**
+   * What is being written here may lose its name before the open that follows, and would lose its bytes with that. Of what is
+   * only appended to, the rest is in the bucket; if it is gone from there, the upload will have the name stand for something newer.
+   */
+  async #hold(parent: DirectoryNode, found: FileNode): Promise<Node> {
+    const { monotonicMs } = this.#context;
+    const endMs = monotonicMs() + HOLD_MS;
+    let node: Node = found;
+    while (isFile(node) && node.local) {
+      node.heldUntilMs = monotonicMs() + HOLD_MS;
+      if (node.copy?.whole !== false || (node.version?.size ?? 0) > FETCH_WHOLE_BYTES) break;
+      try {
+        await this.#openFiles.fetch(node, HOLD_MS);
+        break;
+      } catch (error) {
+        // What else is wrong the open says, if it still is.
+        if (!(isStale(error) || isBucketError(error, "aborted")) || monotonicMs() >= endMs) break;
+      }
+      await Promise.race([node.changes.run(() => delay(LOOK_MS)), delay(HOLD_MS, undefined, { ref: false })]);
+      node = await this.#lookup.require(parent, found.name);
+    }
+    return node;
   }
 
   /** The node, or a later one of the same name, with its bytes here, as far as `fetch` brings them at once. */

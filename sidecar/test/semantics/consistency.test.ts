@@ -254,6 +254,22 @@ eachChannel(
 );
 
 eachChannel(
+  "RULES 24: a large log that is appended to here is read also when another machine has appended before it is closed",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t, ["--freshness", "0s"]);
+    const base = "a line\n".repeat(400_000);
+    await server.put("log", base);
+    const log = await open(mount.path("log"), "a"); // nothing of it is fetched
+    await log.write("ours\n");
+    await server.put("log", `${base}theirs\n`);
+    const reading = readFile(mount.path("log"), "utf8");
+    await delay(300);
+    await log.close();
+    t.is((await reading).slice(base.length), "theirs\nours\n");
+  },
+);
+
+eachChannel(
   "two mounts overwrite one name while a third and the API read it: every answer is one whole version",
   async (t, channel) => {
     const server = await BucketServer.start(t);
