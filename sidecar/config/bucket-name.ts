@@ -49,9 +49,9 @@ export function parseBucketAddress(text: string): BucketAddress {
 function faultOf(name: string): string | undefined {
   if (name === "") return "the name is missing";
   if (/[^a-z0-9._-]/.test(name)) return "names have only small letters, digits, dashes, underscores and dots";
-  if (!/^[a-z0-9].*[a-z0-9]$/.test(name)) return "names begin and end with a letter or digit";
   if (name.length < 3 || name.length > (name.includes(".") ? 222 : 63))
     return "names have 3 to 63 characters";
+  if (!/^[a-z0-9].*[a-z0-9]$/.test(name)) return "names begin and end with a letter or digit";
   if (name.split(".").some((part) => part === "" || part.length > 63)) {
     return "between dots there are 1 to 63 characters";
   }

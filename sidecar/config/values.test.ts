@@ -102,6 +102,7 @@ test("names no bucket can have are refused with the reason", (t) => {
     ["up loads", /small letters/],
     ["-uploads", /begin and end/],
     ["ab", /3 to 63/],
+    ["b", /3 to 63/],
     ["a".repeat(64), /3 to 63/],
     ["a..b", /between dots/],
     ["192.168.0.1", /IP addresses/],
