@@ -43,7 +43,7 @@ export function restoreTree(context: Context, database: HandoverDatabase): Resto
 
 class Restorer {
   readonly #context: Context;
-  readonly #records = new Map<InodeId, NodeRecord>();
+  readonly #database: HandoverDatabase;
   readonly #nodes = new Map<InodeId, Node>();
   readonly #files: FileNode[] = [];
   readonly #handles: OpenFile[] = [];
@@ -52,12 +52,14 @@ class Restorer {
 
   constructor(context: Context, database: HandoverDatabase) {
     this.#context = context;
-    for (const { inode, record } of database.rows("SELECT inode, record FROM nodes"))
-      if (record instanceof Uint8Array) this.#records.set(Number(inode) as InodeId, decodeNode(record));
+    this.#database = database;
   }
 
+  /** One record at a time: programs wait, and many at once keep the collector busy for longer than all the rest. */
   restore(): Restored {
-    for (const inode of this.#records.keys()) this.#node(inode);
+    for (const { inode, record } of this.#database.rows("SELECT inode, record FROM nodes"))
+      if (record instanceof Uint8Array && !this.#nodes.has(Number(inode) as InodeId))
+        this.#take(Number(inode) as InodeId, decodeNode(record));
     const postponed = this.#files.flatMap((node) => {
       const parent = node.postponed && this.#nodes.get(node.postponed.parent);
       return isDirectory(parent) && node.postponed !== undefined
@@ -70,11 +72,15 @@ class Restorer {
     return { files, handles, patches, postponed, backings, closedBackings };
   }
 
-  /** Parents first. A node whose parent is not known has lost its name. */
   #node(inode: InodeId): Node | undefined {
     const known = this.#nodes.get(inode);
-    const record = this.#records.get(inode);
-    if (known !== undefined || record === undefined) return known;
+    if (known !== undefined) return known;
+    const row = this.#database.row("SELECT record FROM nodes WHERE inode = ?", inode);
+    return row?.["record"] instanceof Uint8Array ? this.#take(inode, decodeNode(row["record"])) : undefined;
+  }
+
+  /** Parents first. A node whose parent is not known has lost its name. */
+  #take(inode: InodeId, record: NodeRecord): Node | undefined {
     if (this.#isUnanswered(record)) return undefined;
     const parent = record.parent === undefined ? undefined : this.#node(record.parent);
     const place = isDirectory(parent) ? parent : undefined;
