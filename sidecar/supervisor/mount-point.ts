@@ -111,8 +111,8 @@ async function refuseUnlessDead(directory: string, top: Mount): Promise<void> {
 /** Asks the mount from a process of its own, which can be left behind if it is never answered. */
 async function stateOf(directory: string): Promise<"alive" | "dead" | "stuck"> {
   // ENOTCONN, "Transport endpoint is not connected": nobody holds the other end any more. A dead mount can also
-  // have been aborted by hand: ECONNABORTED.
-  const script = `require("node:fs").stat(process.argv[1], (error) => {
+  // have been aborted by hand: ECONNABORTED. Attributes the kernel may still answer by itself, statfs never.
+  const script = `require("node:fs").statfs(process.argv[1], (error) => {
     process.exit(["ENOTCONN", "ECONNABORTED"].includes(error?.code) ? 10 : 11);
   })`;
   const child = spawn(process.execPath, ["-e", script, directory], { stdio: "ignore", env: {} });
