@@ -46,6 +46,7 @@ test("RULES 14: attributes that follow a rename are owed under both names until 
   ]);
   t.deepEqual(await owed.renames(), []);
   await owed.oweRename(rename, [patch("a/new/x", "7:1")]);
+  await owed.oweRename(rename, [patch("a/new/gone", "8:2")]);
   await owed.renameSettled(rename, [patch("a/new/x")]);
   t.deepEqual(await names(), [
     ["a/new/other", undefined],

@@ -90,8 +90,13 @@ export class OwedWork {
   }
 
   /** As `renameDone`, where it is known what the attributes that are owed below it belong to now. */
-  renameSettled({ source }: OwedRename, patches: readonly OwedPatch[]): Promise<void> {
-    return this.#database.write(patchesGone(source), ...patches.map(recordOf), renameGone(source));
+  renameSettled({ source, destination }: OwedRename, patches: readonly OwedPatch[]): Promise<void> {
+    return this.#database.write(
+      patchesGone(source),
+      patchesNotComing(destination),
+      ...patches.map(recordOf),
+      renameGone(source),
+    );
   }
 
   /** Nothing is to be below `destination` after all. */

@@ -121,11 +121,15 @@ export class Patcher {
   /** Patches an earlier run owed. */
   async resume(patches: readonly OwedPatch[]): Promise<void> {
     const { bucket, owed, log } = this.#context;
-    for (const patch of patches) {
-      const { object, metadata } = patch;
+    const unmoved = new Set<bigint>();
+    const ordered = [...patches].sort((one, other) => Number(isComing(one)) - Number(isComing(other)));
+    for (const patch of ordered) {
+      const { object, generation, metadata } = patch;
       try {
         const { value } = await bucket.stat(object);
-        if (value !== undefined && isMeant(value, patch)) await bucket.patch(object, value, { metadata });
+        if (value?.generation === generation) unmoved.add(generation);
+        if (value !== undefined && isMeant(value, patch, unmoved))
+          await bucket.patch(object, value, { metadata });
       } catch (error) {
         if (isTransient(error)) throw error;
         log.warn({ object, err: error }, "attributes of an earlier run no longer apply");
@@ -254,10 +258,16 @@ export class Patcher {
   }
 }
 
+/** Whether the patch was recorded for a name that a rename was to bring its version to. */
+function isComing({ content }: OwedPatch): boolean {
+  return content !== undefined;
+}
+
 /** Whether a version is the one that a patch was recorded for, or what a rename has made of it. */
-function isMeant(version: ObjectInfo, { generation, content }: OwedPatch): boolean {
+function isMeant(version: ObjectInfo, patch: OwedPatch, unmoved: ReadonlySet<bigint>): boolean {
+  const { generation, content } = patch;
   if (version.generation === generation) return true;
-  return version.generation > generation && content === contentOf(version);
+  return !unmoved.has(generation) && version.generation > generation && content === contentOf(version);
 }
 
 /** Whether the same request may work later. */

@@ -96,6 +96,27 @@ for (const when of ["after", "in the middle of"] as const)
     );
 
 eachChannel(
+  "what was set of a file stays with it where a kill comes before its rename, also if what was to be replaced has the same bytes",
+  async (t, channel) => {
+    const { server, mount } = await channel.session(t);
+    for (const name of ["from", "to"]) await writeFile(mount.path(name), "bytes");
+    await chmod(mount.path("from"), 0o640);
+    const { mode: before } = await stat(mount.path("to"));
+    await server.faults({ method: "storage.objects.move", action: "return-503" });
+    const renaming = rename(mount.path("from"), mount.path("to")).catch(() => undefined);
+    const asked = async (): Promise<boolean> =>
+      (await server.requests()).some(({ method, status }) => method.endsWith(".move") && status === 503);
+    for (let looks = 0; looks < 200 && !(await asked()); looks += 1) await delay(20);
+    await mount.kill();
+    await server.clearFaults();
+    await renaming;
+    await mount.start();
+    t.is((await stat(mount.path("from"))).mode & 0o7777, 0o640);
+    t.is((await stat(mount.path("to"))).mode, before);
+  },
+);
+
+eachChannel(
   "what is set of a folder while earlier changes are being sent is stored as well",
   async (t, channel) => {
     const { server, mount } = await channel.session(t);
