@@ -32,7 +32,7 @@ export const STATISTICS: FileSystemStatistics = {
 /** Takes in what the kernel wrote by itself: another mtime of the copy is a write we were not told of. */
 export function refreshTimes(file: FileNode): void {
   const { copy } = file;
-  if (copy === undefined || !copy.isOpen || file.access !== "kernel") return;
+  if (copy === undefined || !copy.isOpen || !(file.access === "kernel" || file.mayBeStoredTo)) return;
   const { modifiedNs } = copy.observe();
   if (modifiedNs === file.seenModifiedNs) return;
   file.seenModifiedNs = modifiedNs;

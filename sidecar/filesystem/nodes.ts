@@ -96,6 +96,8 @@ export class FileNode extends NodeBase {
   timeGiven = false;
   /** The copy's own mtime when last looked at: another one means the kernel wrote. */
   seenModifiedNs = 0n;
+  /** The kernel wrote by itself while it was last open, and may write still: through a mapping. */
+  mayBeStoredTo = false;
   /** Moves whenever the bytes may have changed; pages the kernel cached under an older number are stale. */
   contentSerial = 0;
   pagesSerial = -1;

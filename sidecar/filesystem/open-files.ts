@@ -6,6 +6,7 @@
 
 import { constants } from "node:fs";
 import { Fetcher, ReaderPosition } from "../copies/fetch.ts";
+import { refreshTimes } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { HandleId, OpenedFile } from "./filesystem.ts";
@@ -240,6 +241,8 @@ export class OpenFiles {
     const append = (flags & O_APPEND) !== 0;
     const running = (flags & OPENED_BY_EXEC) !== 0;
     if (writable) this.#refuseSupplanted(node); // from here on the file counts as written to
+    refreshTimes(node);
+    node.mayBeStoredTo = false;
     node.access ??= this.#chooseAccess(node, flags);
     const noFlush = !writable && node.version !== undefined; // closing a file that was just made makes its object
     this.#context.journal.reserve("handle", this.#nextHandle);

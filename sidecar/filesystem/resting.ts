@@ -2,6 +2,7 @@
 
 import { nobodyCanWrite } from "../copies/lease.ts";
 import { stillEquals } from "../copies/snapshot.ts";
+import { refreshTimes } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
 import { giveUpSaving } from "./give-up.ts";
 import type { FileNode } from "./nodes.ts";
@@ -64,8 +65,7 @@ export class Resting {
         this.soon(node, node.heldUntilMs - this.#context.monotonicMs());
         return false;
       }
-      unshare(this.#context, node);
-      node.access = undefined;
+      leaveToMappings(this.#context, node);
       node.writtenWhole = false;
       return this.#settle(node);
     });
@@ -92,8 +92,7 @@ export class Resting {
   async giveUp(node: FileNode): Promise<void> {
     await node.openings.run(async () => {
       if (node.opened.size > 0) return;
-      unshare(this.#context, node);
-      node.access = undefined;
+      leaveToMappings(this.#context, node);
       node.writtenWhole = false;
       await giveUpSaving(node, this.#context);
     });
@@ -134,6 +133,7 @@ export class Resting {
       return true;
     }
     node.lastSummed = undefined;
+    node.mayBeStoredTo = false;
     witness().atRest(node);
     this.#keep(node);
     return false;
@@ -173,11 +173,18 @@ export class Resting {
 export async function takeFromKernel(context: Context, node: FileNode): Promise<void> {
   const { copy, lastSummed } = node;
   if (copy === undefined || node.opened.size > 0 || node.access !== "kernel" || copy.changed()) return;
-  unshare(context, node);
-  node.access = undefined;
+  leaveToMappings(context, node);
   if (!nobodyCanWrite(copy)) return;
   if (lastSummed !== undefined && copy.whole && !(await stillEquals(copy, lastSummed))) copy.dirty = true;
   else copy.changedUnseen = false;
+}
+
+/** Nobody has the file open any more; what is stored through mappings that live on is seen by the copy's times. */
+function leaveToMappings(context: Context, node: FileNode): void {
+  unshare(context, node);
+  refreshTimes(node);
+  if (node.access === "kernel") node.mayBeStoredTo = node.copy?.mayBeMapped === true;
+  node.access = undefined;
 }
 
 /** The kernel no longer reads and writes the file's copy by itself. */

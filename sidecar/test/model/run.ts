@@ -21,6 +21,8 @@ export interface Handle {
   /** Opened with O_SYNC or O_DSYNC. */
   readonly synchronous: boolean;
   readonly folder: boolean;
+  /** A FIFO: neither file nor folder. */
+  readonly special: boolean;
   /** Of the plain file: the same file has the same, whatever its name is by now. */
   readonly inode: bigint;
 }
@@ -110,6 +112,16 @@ export class Run {
 
   isFolder(inode: bigint): boolean {
     return this.everything().some(({ status }) => status.ino === inode && status.isDirectory());
+  }
+
+  isSpecial(inode: bigint): boolean {
+    return this.everything().some(
+      ({ status }) => status.ino === inode && !status.isDirectory() && !status.isFile(),
+    );
+  }
+
+  hasName(inode: bigint): boolean {
+    return this.everything().some(({ status }) => status.ino === inode);
   }
 
   isOpen(inode: bigint): boolean {

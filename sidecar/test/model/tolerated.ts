@@ -18,13 +18,17 @@ const TOLERATED: readonly Tolerated[] = [
       folderTimesLost && isDeepStrictEqual(withoutFolderTimes(onMount), withoutFolderTimes(onPlain)),
   },
   {
-    reason: "libfuse has no path for a folder that was removed (CHANNELS, Open files that lose their name)",
+    reason:
+      "libfuse has no path for a folder or FIFO that was removed (CHANNELS, Open files that lose their name)",
     applies: (onMount, _onPlain, run, call) =>
       run.world.settings.channel === "native" &&
       "errno" in onMount &&
       onMount.errno === "ENOENT" &&
       "slot" in call &&
-      run.handles.some(({ slot, folder, inode }) => slot === call.slot && folder && !run.isFolder(inode)),
+      run.handles.some(
+        ({ slot, folder, special, inode }) =>
+          slot === call.slot && (folder || special) && !run.hasName(inode),
+      ),
   },
 ];
 

@@ -22,6 +22,23 @@ def utimens(name, atime, mtime):
 `;
 
 for (const { name, options } of SETTINGS) {
+  for (const afterS of [0, 0.5])
+    test(`${name}: what is stored through a mapping ${afterS} s after the close moves a time that was given before`, async (t) => {
+      const { server, mount } = await session(t, options);
+      const modified = await python(
+        mount,
+        `import ctypes, os, time
+libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p; size, many = ctypes.c_size_t, ctypes.c_long
+given, began = 1_000_000_000_123_000_001, time.time()
+file = os.open("f", os.O_RDWR | os.O_CREAT); os.pwrite(file, b"x", 4095); os.utime("f", ns=(0, given))
+address = libc.mmap(None, size(4096), 3, 1, file, many(0)); os.close(file); time.sleep(${afterS})
+ctypes.memmove(address, b"y", 1); libc.munmap(ctypes.c_void_p(address), size(4096)); time.sleep(1.5)
+print(os.stat("f").st_mtime - began > -1)`,
+      );
+      t.is(modified.trim(), "True");
+      t.is((await server.get("f"))?.[0], "y".charCodeAt(0));
+    });
+
   test(`${name}: mode, owner, time and kind are the same on a second mount, and right after a remount`, async (t) => {
     const { server, mount } = await session(t, options);
     await python(

@@ -30,7 +30,7 @@ const openFolderAgain = operation(
     const answer = await run.both(who, { call: "open", slot, path: found.path, flags, mode: 0 });
     if ("errno" in answer) return;
     const { ino: inode } = found.status;
-    run.noteHandle({ slot, who, writable: false, synchronous: false, folder: true, inode });
+    run.noteHandle({ slot, who, writable: false, synchronous: false, folder: true, special: false, inode });
   },
 );
 
@@ -59,7 +59,8 @@ const openAt = operation(
     const inode = run.inodeOfHandle(folder, name);
     if (inode === undefined) throw new Error("an open folder that has no name holds a file");
     const writable = !flags.includes("O_RDONLY");
-    run.noteHandle({ slot, who, writable, synchronous: false, folder: run.isFolder(inode), inode });
+    const [isFolder, special] = [run.isFolder(inode), run.isSpecial(inode)];
+    run.noteHandle({ slot, who, writable, synchronous: false, folder: isFolder, special, inode });
   },
 );
 

@@ -30,7 +30,15 @@ const open = operation(
     const writable = access !== "O_RDONLY";
     const synchronous = wanted.some((flag) => flag === "O_SYNC" || flag === "O_DSYNC");
     const inode = run.inodeOf(name);
-    run.noteHandle({ slot, who, writable, synchronous, folder: run.isFolder(inode), inode });
+    run.noteHandle({
+      slot,
+      who,
+      writable,
+      synchronous,
+      folder: run.isFolder(inode),
+      special: run.isSpecial(inode),
+      inode,
+    });
   },
 );
 
