@@ -6,7 +6,6 @@
 // start. The kernel holds both folders' locks while it waits, so after five seconds the answer is given and the
 // rest goes on below an overlay: until it ends the tree is the truth (RULES 28).
 
-import { performance } from "node:perf_hooks";
 import { setImmediate as turnOfTheLoop, setTimeout as delay } from "node:timers/promises";
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { runInAll } from "../lib/turn.ts";
@@ -136,10 +135,11 @@ export class FolderRenamer {
       for (const end of ends) end();
       gate.resolve();
     });
-    const begunMs = performance.now();
+    const { monotonicMs } = this.#context;
+    const begunMs = monotonicMs();
     const inTime = await Promise.race([whole.then(() => true), placed.promise.then(() => false)]);
     if (inTime) return;
-    if (performance.now() - begunMs >= ANSWER_AFTER_MS)
+    if (monotonicMs() - begunMs >= ANSWER_AFTER_MS)
       log.info(
         { source: moving.source, destination: moving.destination },
         "a folder rename goes on after its answer",

@@ -11,6 +11,7 @@ import type { OwedRename } from "../copies/owed-work.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Moving } from "./move-objects.ts";
+import { nodesBelow } from "./nodes-below.ts";
 import { isDirectory, isFile, isLocal, type DirectoryNode, type ObjectNode } from "./nodes.ts";
 import type { Patcher } from "./patch.ts";
 
@@ -169,7 +170,7 @@ export class NativeRenamer {
       this.#tell(object, renamed(object.version));
       if (this.#keepsGenerations !== true) object.confirmed = undefined;
     }
-    for (const directory of directoriesBelow(node)) {
+    for (const directory of [...nodesBelow(node)].filter(isDirectory)) {
       if (directory.placeholder !== "absent") directory.placeholder = renamed(directory.placeholder);
     }
     if (this.#keepsGenerations === false) await this.#askAgain(objects.filter(isInUse));
@@ -240,11 +241,6 @@ function* objectsBelow(directory: DirectoryNode): Iterable<ObjectNode> {
     if (isDirectory(child)) yield* objectsBelow(child);
     else yield child;
   }
-}
-
-function* directoriesBelow(directory: DirectoryNode): Iterable<DirectoryNode> {
-  yield directory;
-  for (const child of directory.children.values()) if (isDirectory(child)) yield* directoriesBelow(child);
 }
 
 /** Whether trying again later cannot help. */
