@@ -71,7 +71,7 @@ export function attributesOf(node: Node): Attributes {
  * As on a disk, a folder has a link from its parent, one from itself and one from each folder in it. Of one that was never
  * listed nobody knows how many these are: 1 says so, as btrfs always does, and programs then look for themselves.
  */
-function linkCountOf(node: Node): number {
+export function linkCountOf(node: Node): number {
   if (node.parent === undefined && node.id !== ROOT_INODE) return 0;
   if (!isDirectory(node)) return 1;
   return node.listed === undefined ? 1 : 2 + node.children.folders;

@@ -1,6 +1,7 @@
 // From a name to a node. "Not found" is only ever said after the bucket said so to a question asked since.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { linkCountOf } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer, LongListing } from "./explore.ts";
@@ -113,7 +114,10 @@ export class Lookup {
       await this.#placed(directory);
       if (directory.authoritative) return undefined;
       const stayed = this.#watchPlace(directory);
+      const links = linkCountOf(directory);
       const long = await this.#listFolder(directory, signal);
+      // The tree has told the kernel, but a program may look at once.
+      if (linkCountOf(directory) !== links) await this.#context.kernel().attributesChanged(directory.id);
       if (stayed()) return long;
     }
   }

@@ -289,7 +289,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
       isBuried: (object) => this.#parts.tombstones.isBuried(object),
       entryChanged: (parent, name) => void this.#kernel?.entryChanged(parent.id, name),
       attributesChanged: (node) => {
-        void this.#kernel?.attributesChanged(node.id);
+        if (node.lookupCount > 0) void this.#kernel?.attributesChanged(node.id);
         this.#serveMount?.attributesChanged(node);
       },
       placeChanged: (parent, name, node) => {

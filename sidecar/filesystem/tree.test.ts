@@ -121,6 +121,26 @@ test("a complete listing removes names it did not show, but never what is newer 
   t.deepEqual([...tree.root.children.keys()], ["new", "folder"]);
 });
 
+test("the kernel is told whenever a folder has another number of links than it may remember", (t) => {
+  const { tree, events } = newTree();
+  const told = () => events.splice(0);
+  const above = tree.addDirectory(tree.root, "above");
+  const list = (...names: string[]) =>
+    tree.observeComplete(above, new Set(names), 0, 0, tree.beginObservation());
+  const observe = (name: string) => tree.observeDirectory(above, name, 0, 0, tree.beginObservation());
+  list();
+  t.deepEqual(told(), ["attributes above"], "listed for the first time");
+  list();
+  t.deepEqual(told(), [], "as before");
+  observe("a");
+  t.deepEqual(told(), ["attributes above"], "a folder appears");
+  observe("a");
+  list("a");
+  t.deepEqual(told(), []);
+  list();
+  t.deepEqual(told(), ["attributes above"], "and is gone");
+});
+
 test("a folder and an object of one name: the folder has the name", (t) => {
   const { tree } = newTree();
   tree.observeObject(tree.root, "x", version("x", 1n), 0, tree.beginObservation());

@@ -6,8 +6,7 @@
 // A remote replacement makes a new node; the old one lives on for those who have it open.
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
-import type { InodeId } from "./filesystem.ts";
-import { ROOT_INODE } from "./filesystem.ts";
+import { ROOT_INODE, type InodeId } from "./filesystem.ts";
 import { FileSystemError } from "./errors.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, type Node } from "./nodes.ts";
@@ -28,8 +27,7 @@ export class Tree {
     this.#options = options;
     this.#observations = new Observations(options);
     this.root = new DirectoryNode(ROOT_INODE, undefined, "");
-    Object.assign(this.root, options.directoryDefaults);
-    this.root.lookupCount = 1;
+    Object.assign(this.root, options.directoryDefaults, { lookupCount: 1 });
     this.#stampNow(this.root);
     this.#nodes = new NodeTable(this.root, options.journal, (node) => this.detach(node));
   }
@@ -155,6 +153,7 @@ export class Tree {
       this.#detachForeign(directory, known);
     }
     const folder = isDirectory(known) ? known : this.addDirectory(directory, name);
+    if (folder !== known) this.#options.attributesChanged(directory); // it has another number of links
     folder.confirmed = this.#observations.confirmation(directory, name, oldestMs, dateMs, observation);
     return folder;
   }
@@ -191,12 +190,13 @@ export class Tree {
     if (!this.#observations.mayTellOf(directory, observation)) return;
     for (const name of directory.children.keys())
       if (!seen.has(name)) this.observeAbsence(directory, name, observation);
+    if (directory.listed === undefined) this.#options.attributesChanged(directory); // its links are known from now on
     directory.listed = this.#observations.confirmation(directory, EVERY_NAME, newestMs, dateMs, observation);
   }
 
   /** A file created here, not yet in the bucket. */
   addFile(parent: DirectoryNode, name: string, owner: OwnerAndMode): FileNode {
-    return this.#add(parent, name, owner, new FileNode(this.#nodes.newInode(), parent, name));
+    return this.#add(owner, new FileNode(this.#nodes.newInode(), parent, name));
   }
 
   addDirectory(
@@ -204,7 +204,7 @@ export class Tree {
     name: string,
     owner: OwnerAndMode = this.#options.directoryDefaults,
   ): DirectoryNode {
-    return this.#add(parent, name, owner, new DirectoryNode(this.#nodes.newInode(), parent, name));
+    return this.#add(owner, new DirectoryNode(this.#nodes.newInode(), parent, name));
   }
 
   /** An object written here, of whatever kind its metadata says. */
@@ -214,7 +214,7 @@ export class Tree {
       kind === "file" || kind === "directory"
         ? new FileNode(this.#nodes.newInode(), parent, name)
         : new SpecialNode(this.#nodes.newInode(), parent, name, kind, object);
-    this.#add(parent, name, this.#options.fileDefaults, node);
+    this.#add(this.#options.fileDefaults, node);
     this.#refreshAttributes(node, object);
     return node;
   }
@@ -319,6 +319,7 @@ export class Tree {
     const known = node.lookupCount > 0;
     this.detach(node);
     this.touch(directory);
+    if (isDirectory(node)) this.#options.attributesChanged(directory);
     if (isFile(node)) {
       node.supplanted = true;
       this.#options.replaced(node, directory);
@@ -331,14 +332,13 @@ export class Tree {
     const defaults = isDirectory(node) ? this.#options.directoryDefaults : this.#options.fileDefaults;
     const changed = takeAttributes(node, object, defaults);
     this.#options.journal.note(node);
-    if (changed && node.lookupCount > 0) this.#options.attributesChanged(node);
+    if (changed) this.#options.attributesChanged(node);
   }
 
-  #add<T extends Node>(parent: DirectoryNode, name: string, owner: OwnerAndMode, node: T): T {
-    const { uid, gid, mode } = owner;
+  #add<T extends Node>({ uid, gid, mode }: OwnerAndMode, node: T): T {
     Object.assign(node, { uid, gid, mode });
     this.#stampNow(node);
-    parent.children.set(name, node);
+    node.parent?.children.set(node.name, node);
     this.#nodes.add(node);
     return node;
   }

@@ -3,6 +3,9 @@
 import { stat } from "node:fs/promises";
 import { behaviours } from "../helpers/settings.ts";
 
+const HOUR_MS = 3_600_000;
+
+let rounds = 0;
 const behaviour = behaviours();
 
 behaviour(
@@ -31,7 +34,20 @@ behaviour(
   async ({ t, server, top, shell }) => {
     const names = Array.from({ length: 260 }, (_, i) => `${top}/big/${i % 10}/${i}`);
     await Promise.all(names.map((name) => server.put(name, "")));
+    await server.age((rounds += 1) * HOUR_MS); // so that the kernel may keep for long what it was told before
+    t.is(await shell("stat -c %h big"), "1\n");
     t.is(await shell("ls big | wc -l; stat -c %h big big/7; find big -type f | wc -l"), "10\n12\n2\n260\n");
+  },
+);
+
+behaviour(
+  "a folder known to have none in it counts what was made in it elsewhere, once that was seen",
+  async ({ t, server, top, shell }) => {
+    await server.put(`${top}/d/f`, "");
+    await server.age((rounds += 1) * HOUR_MS);
+    t.is(await shell("ls d; stat -c %h d"), "f\n2\n");
+    await server.put(`${top}/d/sub/g`, "");
+    t.is(await shell("ls d/sub; stat -c %h d"), "g\n3\n");
   },
 );
 
