@@ -49,6 +49,17 @@ test("without INC_EPOCH a notification is done only when the kernel says so", as
   t.is(count(sent, NOTIFY.INC_EPOCH), 0);
 });
 
+test("attributes are told at once, also while as many names as may be are stuck", async (t) => {
+  const { notifier, sent, release } = stuckKernel({ epoch: false });
+  const names = Array.from({ length: 10 }, (_, index) => notifier.entryChanged(FOLDER, `name-${index}`));
+  await Promise.all(Array.from({ length: 10 }, (_, id) => notifier.attributesChanged(id as InodeId)));
+  t.is(count(sent, NOTIFY.INVAL_INODE), 10);
+  t.is(count(sent, NOTIFY.INVAL_ENTRY), 4);
+  while (count(sent, NOTIFY.INVAL_ENTRY) < 10) release();
+  release();
+  await Promise.all(names);
+});
+
 test("a name that changes again before it was told is told once; after that, again", async (t) => {
   const { notifier, sent, release } = stuckKernel({ epoch: false });
   const blockers = ["a", "b", "c", "d"].map((name) => notifier.entryChanged(FOLDER, name));

@@ -4,7 +4,8 @@
 // the thread that answers, and never more than four at once. An entry notification wants its folder's lock for
 // itself: while it waits behind a slow look-up there, every later look-up in the folder waits behind it. So it is
 // held back while we serve a request in that folder. If that lasts longer than 50 ms, or it got stuck all the
-// same, all names are expired at once instead, which needs no lock (RULES 27).
+// same, all names are expired at once instead, which needs no lock (RULES 27). Nor do those of attributes, which
+// therefore never wait for those of names.
 //
 // After `stop` none is sent: at teardown they would leave a process that cannot be killed (FUSE.md §5).
 
@@ -18,7 +19,7 @@ const IN_FLIGHT_MAX = 4;
 const PATIENCE_MS = 50;
 /** How often it is looked whether a folder has become quiet. */
 const LOOK_AGAIN_MS = 5;
-// Full: all names are expired at once, and the oldest notifications of attributes are dropped; attributes are
+// Of names and of attributes each. Full: all names are expired at once; of attributes the oldest are dropped, which are
 // asked for again when their time is over.
 const QUEUE_MAX = 10_000;
 /** How long `stop` waits for those already handed to the kernel. */
@@ -29,12 +30,15 @@ const FINE = new Set(["ENOENT", "ENODEV", "ENOTCONN", "ECONNABORTED", "EPERM", "
 
 interface Notification {
   readonly key: string;
-  /** The folder whose lock it takes; undefined for attributes, which take none. */
-  readonly folder: InodeId | undefined;
   readonly bytes: Buffer;
   readonly since: number;
   readonly done: Promise<void>;
   readonly resolve: () => void;
+}
+
+interface NameNotification extends Notification {
+  /** The folder whose lock it takes. */
+  readonly folder: InodeId;
   /** The kernel knows by other means (INC_EPOCH); what was sent may stay stuck. */
   covered: boolean;
 }
@@ -46,13 +50,23 @@ export function writeOnPool(descriptor: number): NotificationWriter {
   return (bytes, done) => fs.write(descriptor, bytes, 0, bytes.length, null, done);
 }
 
+/** Those of one kind: what waits to be sent, and what the kernel has not taken yet. */
+class Lane<Kind extends Notification> {
+  readonly queued = new Map<string, Kind>();
+  readonly inFlight = new Set<Kind>();
+
+  get all(): Kind[] {
+    return [...this.inFlight, ...this.queued.values()];
+  }
+}
+
 /** Sends notifications, each name or inode at most once in the queue. */
 export class Notifier {
   readonly #write: NotificationWriter;
   readonly #isBusy: (folder: InodeId) => boolean;
   readonly #log: Log;
-  readonly #queued = new Map<string, Notification>();
-  readonly #inFlight = new Set<Notification>();
+  readonly #names = new Lane<NameNotification>();
+  readonly #attributes = new Lane<Notification>();
   #timer: NodeJS.Timeout | undefined;
   #features: { readonly expireOnly: boolean; readonly epoch: boolean } | undefined;
   #stopped = false;
@@ -71,9 +85,16 @@ export class Notifier {
 
   /** The name no longer stands for what the kernel remembers. Resolves when the kernel knows. */
   entryChanged(parent: InodeId, name: string): Promise<void> {
-    if (this.#features === undefined) return Promise.resolve();
-    const bytes = encodeEntryChanged(parent, name, this.#features.expireOnly);
-    return this.#enqueue(`${parent}/${name}`, parent, bytes);
+    const { expireOnly } = this.#features ?? {};
+    if (expireOnly === undefined || this.#stopped) return Promise.resolve();
+    const key = `${parent}/${name}`;
+    const waiting = this.#names.queued.get(key);
+    if (waiting !== undefined) return waiting.done; // not yet sent, so it covers this change as well
+    const news = notification(key, encodeEntryChanged(parent, name, expireOnly));
+    this.#names.queued.set(key, { ...news, folder: parent, covered: false });
+    if (this.#names.queued.size > QUEUE_MAX && this.canExpireAtOnce) this.#expireAllNames();
+    this.#sendNames();
+    return news.done;
   }
 
   /** Whether all names can be expired without waiting for anything. */
@@ -83,79 +104,85 @@ export class Notifier {
 
   /** The inode's attributes changed; its pages stay. */
   attributesChanged(inode: InodeId): Promise<void> {
-    if (this.#features === undefined) return Promise.resolve();
-    return this.#enqueue(String(inode), undefined, encodeAttributesChanged(inode));
+    if (this.#features === undefined || this.#stopped) return Promise.resolve();
+    const { queued } = this.#attributes;
+    const key = String(inode);
+    const waiting = queued.get(key);
+    if (waiting !== undefined) return waiting.done;
+    const news = notification(key, encodeAttributesChanged(inode));
+    queued.set(key, news);
+    const [oldest] = queued.values();
+    if (queued.size > QUEUE_MAX && oldest !== undefined && queued.delete(oldest.key)) oldest.resolve();
+    this.#sendAttributes();
+    return news.done;
   }
 
   /** Sends none any more; those with the kernel are waited for, but not for ever. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    for (const { resolve } of this.#queued.values()) resolve();
-    this.#queued.clear();
+    const inFlight = [];
+    for (const lane of [this.#names, this.#attributes]) {
+      for (const { resolve } of lane.queued.values()) resolve();
+      lane.queued.clear();
+      inFlight.push(...lane.inFlight);
+    }
     const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, STOP_WAIT_MS);
-    await Promise.race([Promise.all([...this.#inFlight].map(({ done }) => done)), waitedEnough]);
+    await Promise.race([Promise.all(inFlight.map(({ done }) => done)), waitedEnough]);
     clearTimeout(timer);
   }
 
-  #enqueue(key: string, folder: InodeId | undefined, bytes: Buffer): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
-    const waiting = this.#queued.get(key);
-    if (waiting !== undefined) return waiting.done; // not yet sent, so it covers this change as well
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    this.#queued.set(key, { key, folder, bytes, since: performance.now(), done, resolve, covered: false });
-    if (this.#queued.size > QUEUE_MAX) this.#makeRoom();
-    this.#sendNext();
-    return done;
-  }
-
-  #sendNext(): void {
-    const patient = this.#features?.epoch === true;
-    for (const notification of this.#queued.values()) {
-      if (this.#inFlight.size >= IN_FLIGHT_MAX) break;
-      const { folder } = notification;
-      const held = folder !== undefined && this.#isBusy(folder) && (patient || !isLate(notification));
-      if (!held) this.#send(notification);
+  #sendNames(): void {
+    const patient = this.canExpireAtOnce;
+    for (const news of this.#names.queued.values()) {
+      if (this.#names.inFlight.size >= IN_FLIGHT_MAX) break;
+      const held = this.#isBusy(news.folder) && (patient || !isLate(news));
+      if (!held) this.#send(news, this.#names, () => this.#sendNames());
     }
     this.#lookAgain();
   }
 
-  #send(notification: Notification): void {
-    this.#queued.delete(notification.key);
-    this.#inFlight.add(notification);
-    this.#write(notification.bytes, (error) => {
+  #sendAttributes(): void {
+    for (const news of this.#attributes.queued.values()) {
+      if (this.#attributes.inFlight.size >= IN_FLIGHT_MAX) break;
+      this.#send(news, this.#attributes, () => this.#sendAttributes());
+    }
+  }
+
+  #send<Kind extends Notification>(news: Kind, { queued, inFlight }: Lane<Kind>, next: () => void): void {
+    queued.delete(news.key);
+    inFlight.add(news);
+    this.#write(news.bytes, (error) => {
       if (error !== null && !FINE.has(error.code ?? "")) {
-        this.#log.warn({ err: error, key: notification.key }, "the kernel refused a notification");
+        this.#log.warn({ err: error, key: news.key }, "the kernel refused a notification");
       }
-      this.#inFlight.delete(notification);
-      notification.resolve();
-      if (!this.#stopped) this.#sendNext();
+      inFlight.delete(news);
+      news.resolve();
+      if (!this.#stopped) next();
     });
   }
 
   /** Keeps looking while an entry notification waits, held back or in the kernel. */
   #lookAgain(): void {
-    if (this.#timer !== undefined || this.#stopped || this.#waitingEntries().length === 0) return;
+    if (this.#timer !== undefined || this.#stopped || this.#waitingNames().length === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#sendNext();
-      if (this.#features?.epoch === true && this.#waitingEntries().some(isLate)) this.#expireAllNames();
+      this.#sendNames();
+      if (this.canExpireAtOnce && this.#waitingNames().some(isLate)) this.#expireAllNames();
     }, LOOK_AGAIN_MS);
   }
 
-  #waitingEntries(): Notification[] {
-    return [...this.#inFlight, ...this.#queued.values()].filter(
-      ({ folder, covered }) => folder !== undefined && !covered,
-    );
+  #waitingNames(): NameNotification[] {
+    return this.#names.all.filter(({ covered }) => !covered);
   }
 
   /** INC_EPOCH covers every entry notification asked for up to now, sent or not. */
   #expireAllNames(): void {
-    const covered = this.#waitingEntries();
-    for (const notification of covered) {
-      notification.covered = true;
-      this.#queued.delete(notification.key);
+    const covered = this.#waitingNames();
+    for (const news of covered) {
+      news.covered = true;
+      this.#names.queued.delete(news.key);
     }
     this.#write(encodeEpochIncrement(), (error) => {
       if (error !== null && !FINE.has(error.code ?? "")) {
@@ -164,16 +191,11 @@ export class Notifier {
       for (const { resolve } of covered) resolve();
     });
   }
+}
 
-  #makeRoom(): void {
-    if (this.#features?.epoch === true) this.#expireAllNames();
-    for (const notification of this.#queued.values()) {
-      if (this.#queued.size <= QUEUE_MAX) return;
-      if (notification.folder !== undefined) continue;
-      this.#queued.delete(notification.key);
-      notification.resolve();
-    }
-  }
+function notification(key: string, bytes: Buffer): Notification {
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  return { key, bytes, since: performance.now(), done, resolve };
 }
 
 function isLate({ since }: Notification): boolean {
