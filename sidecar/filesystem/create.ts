@@ -4,7 +4,7 @@ import { constants } from "node:fs";
 import { hasWritableOnFuse } from "../lib/process-files.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
-import type { OpenedFile } from "./filesystem.ts";
+import type { Caller, OpenedFile } from "./filesystem.ts";
 import type { OwnerAndMode } from "./metadata.ts";
 import type { Namespace } from "./namespace.ts";
 import { isDirectory, isFile, type DirectoryNode, type FileNode, type Node } from "./nodes.ts";
@@ -21,21 +21,25 @@ export class FileCreator {
     this.#openFiles = parts.openFiles;
   }
 
-  /** Creates and opens; `operationId` is that of a lock's object. It opens only where the file is there already (and O_EXCL is not set). */
+  /**
+   * Creates and opens; it opens only where the file is there already (and O_EXCL is not set). A lock that an earlier worker
+   * has made for the same request, and that was seen here since, is the caller's (RULES 18).
+   */
   async create(
     directory: DirectoryNode,
     name: string,
     { owner, flags }: { owner: OwnerAndMode; flags: number },
-    operationId: string,
+    caller: Caller,
   ): Promise<{ node: FileNode; opened: OpenedFile }> {
     this.#openFiles.refuseIfReadOnly();
     const exclusive = (flags & constants.O_EXCL) !== 0;
     const known = directory.children.get(name);
-    if (known !== undefined && exclusive) throw new FileSystemError("EEXIST", `${name} exists`);
+    if (known !== undefined && exclusive && !this.#namespace.isMadeBy(known, caller))
+      throw new FileSystemError("EEXIST", `${name} exists`);
     if (known !== undefined && !isFile(known)) {
       throw new FileSystemError(isDirectory(known) ? "EISDIR" : "ENXIO", `${name} is no file`);
     }
-    const node = known ?? (await this.#newFile(directory, name, { owner, exclusive }, operationId));
+    const node = known ?? (await this.#newFile(directory, name, { owner, exclusive }, caller));
     const opened = await this.#openFiles.open(node, flags, known === undefined);
     return { node, opened };
   }
@@ -44,13 +48,13 @@ export class FileCreator {
     directory: DirectoryNode,
     name: string,
     { owner, exclusive }: { owner: OwnerAndMode; exclusive: boolean },
-    operationId: string,
+    caller: Caller,
   ): Promise<FileNode> {
     const { lockNames, tree, store } = this.#context;
     await this.#namespace.checkFree(directory, name);
     if (lockNames.some((pattern) => pattern.test(name))) {
       // In the bucket at once, so that locks exclude across machines.
-      const lock = await this.#makeLock(directory, name, { owner, exclusive }, operationId);
+      const lock = await this.#makeLock(directory, name, { owner, exclusive }, caller);
       if (isFile(lock)) return lock;
     }
     const copy = store.create(tree.objectName(directory) + name); // may fail, for want of space
@@ -68,10 +72,10 @@ export class FileCreator {
     directory: DirectoryNode,
     name: string,
     { owner, exclusive }: { owner: OwnerAndMode; exclusive: boolean },
-    operationId: string,
+    caller: Caller,
   ): Promise<Node> {
     try {
-      return await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" }, operationId);
+      return await this.#namespace.makeObject(directory, name, { ...owner, kind: "file" }, caller);
     } catch (error) {
       if (exclusive || !(error instanceof FileSystemError) || error.code !== "EEXIST") throw error;
       throw new FileSystemError("ESTALE", `${name} was made elsewhere`, error);

@@ -163,8 +163,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   ): Promise<{ entry: Entry; opened: OpenedFile }> {
     const directory = this.#tree.directory(parent);
     const owner = ownerOfNew(directory, caller, { mode, umask });
-    const id = this.context.operationIdOf(caller);
-    const { node, opened } = await this.#parts.creator.create(directory, name, { owner, flags }, id);
+    const { node, opened } = await this.#parts.creator.create(directory, name, { owner, flags }, caller);
     this.#parts.inherited.opened(opened.handle, caller.pid);
     return { entry: this.entry(node), opened };
   }

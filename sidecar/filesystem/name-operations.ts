@@ -39,7 +39,7 @@ export abstract class NameOperations extends RarerOperations implements Pick<Fil
       return this.entry(await this.parts.namespace.makeDirectory(directory, name, owner, id));
     } catch (error) {
       const node = await this.#madeBefore(caller, directory, name, error);
-      if (node === undefined) throw error;
+      if (!isDirectory(node)) throw error;
       return this.entry(node);
     }
   }
@@ -94,8 +94,13 @@ export abstract class NameOperations extends RarerOperations implements Pick<Fil
     this.parts.openFiles.refuseIfReadOnly();
     const directory = this.context.tree.directory(parent);
     const attributes = { ...ownerOfNew(directory, caller, { mode, umask }), ...rest };
-    const id = this.context.operationIdOf(caller);
-    return this.entry(await this.parts.namespace.makeObject(directory, name, attributes, id));
+    try {
+      return this.entry(await this.parts.namespace.makeObject(directory, name, attributes, caller));
+    } catch (error) {
+      const node = await this.#madeBefore(caller, directory, name, error);
+      if (node === undefined || isDirectory(node)) throw error;
+      return this.entry(node);
+    }
   }
 
   protected override nodeOf(inode: InodeId): Node {
@@ -113,7 +118,7 @@ export abstract class NameOperations extends RarerOperations implements Pick<Fil
     return this.context.witness().told();
   }
 
-  /** A folder resource carries no operation id: where its making had begun before, it counts as made by that (RULES 18). */
+  /** What an earlier worker has made for this request, if that is what was in its way: somebody has seen it since. */
   async #madeBefore(
     caller: Caller,
     directory: DirectoryNode,
@@ -121,8 +126,9 @@ export abstract class NameOperations extends RarerOperations implements Pick<Fil
     error: unknown,
   ): Promise<Node | undefined> {
     const exists = error instanceof FileSystemError && error.code === "EEXIST";
-    if (!exists || caller.begun === undefined || !this.context.hierarchical) return undefined;
-    return this.parts.lookup.find(directory, name);
+    if (!exists || caller.begun === undefined) return undefined;
+    const node = await this.parts.lookup.find(directory, name);
+    return node !== undefined && this.parts.namespace.isMadeBy(node, caller) ? node : undefined;
   }
 
   /** What is to be removed; undefined if an earlier worker has removed it for this request. */

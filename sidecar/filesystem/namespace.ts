@@ -7,11 +7,12 @@ import { isBucketError } from "../bucket/errors.ts";
 import type { Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { FileSystemError } from "./errors.ts";
-import type { FileKind } from "./filesystem.ts";
+import type { Caller, FileKind } from "./filesystem.ts";
 import type { Folders } from "./folders.ts";
 import { metadataForInsert, OPERATION_KEY, type OwnerAndMode } from "./metadata.ts";
 import { checkNewName } from "./names.ts";
 import {
+  isDirectory,
   isFile,
   isLocal,
   movesEnded,
@@ -86,10 +87,11 @@ export class Namespace {
     parent: DirectoryNode,
     name: string,
     attributes: NewObject,
-    operationId: string,
+    caller: Caller,
   ): Promise<ObjectNode> {
     const { tree, bucket, fileDefaults, wallNs } = this.#context;
     await this.checkFree(parent, name);
+    const operationId = this.#context.operationIdOf(caller);
     const stored = {
       linkTarget: undefined,
       deviceNumber: undefined,
@@ -110,6 +112,8 @@ export class Namespace {
       const node = tree.addObject(parent, name, made.value);
       tree.confirmOwn(node, made.value, made.dateMs);
       tree.touch(parent);
+      // What an earlier worker has sent for this may arrive once the name is free again (RULES 6).
+      if (isFile(node) && caller.begun !== undefined) node.becomeUnsure(operationId);
       return node;
     } catch (error) {
       if (isBucketError(error, "precondition-failed"))
@@ -119,6 +123,18 @@ export class Namespace {
     } finally {
       endChange();
     }
+  }
+
+  /**
+   * Whether an earlier worker has made it for the same request, which comes again (RULES 18). A folder resource carries no
+   * operation id: where its making had begun before, it counts as made by that.
+   */
+  isMadeBy(node: Node, caller: Caller): boolean {
+    if (caller.begun === undefined) return false;
+    if (isDirectory(node) && this.#context.hierarchical) return true;
+    const version = isDirectory(node) ? node.placeholder : node.version;
+    if (version === undefined || version === "absent") return false;
+    return version.metadata[OPERATION_KEY] === this.#context.operationIdOf(caller);
   }
 
   /** Runs `insert` once more if only what a late upload has made was in its way. */

@@ -94,7 +94,7 @@ class Restorer {
       node.placeholder = record.placeholder;
       node.createdMs = record.createdMs;
     }
-    if (isFile(node) && record.kind === "file") this.#fill(node, record);
+    if (isFile(node) && record.kind === "file") this.#fill(node, opened(record));
     this.#context.tree.restore(node, place);
     return node;
   }
@@ -141,10 +141,18 @@ class Restorer {
     }
   }
 
-  /** A file that was being created when the worker died: the kernel does not know it, and asks again. */
+  /**
+   * A file that was being created when the worker died, a lock also if it was made in the bucket: the kernel does not know it,
+   * and asks again.
+   */
   #isUnanswered(record: NodeRecord): boolean {
-    if (record.kind !== "file" || record.lookupCount > 0 || record.version !== undefined) return false;
-    if (record.owed !== undefined) return false;
+    if (record.kind !== "file" || record.lookupCount > 0 || (record.version?.size ?? 0) > 0) return false;
+    if (record.owed !== undefined || record.patchOwed) return false;
     return record.copy === undefined || this.#context.store.sizeOf(record.copy.id) === 0;
   }
+}
+
+/** The kernel holds on to what it has open. Another file was being opened when the worker died, and that request comes again. */
+function opened(record: FileRecord): FileRecord {
+  return record.lookupCount > 0 ? record : { ...record, handles: [] };
 }

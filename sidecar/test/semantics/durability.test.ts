@@ -8,6 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { onEachChannel, python, session, SETTINGS, shell } from "../helpers/mounted.ts";
 
 const eachChannel = onEachChannel(test.serial);
+/** For those that wait most of their time: all at once, after the others. */
+const eachChannelTogether = onEachChannel(test);
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -148,7 +150,7 @@ eachChannel("a file that was unlinked does not hold up the end of the mount", as
   await file.close().catch(() => undefined);
 });
 
-eachChannel(
+eachChannelTogether(
   "what was written while an earlier close was being answered is kept and reported after a kill, too",
   async (t, channel) => {
     const { server, mount } = await channel.session(t);
@@ -188,7 +190,7 @@ eachChannel("times and sizes, so ETags, are the same on a fresh machine", async 
   );
 });
 
-eachChannel(
+eachChannelTogether(
   "X2: a bucket that answers 503 to writes makes close fail within 30 s; the old version stays, and later writes work",
   async (t, channel) => {
     t.timeout(90_000);
@@ -230,7 +232,7 @@ eachChannel("a bucket that answers slowly or wrongly now and then is not noticed
   t.is((await readFile(mount.path("cold"))).length, 3 << 20);
 });
 
-eachChannel("a close that takes longer than 15 seconds returns success", async (t, channel) => {
+eachChannelTogether("a close that takes longer than 15 seconds returns success", async (t, channel) => {
   const { server, mount } = await channel.session(t);
   const bytes = randomBytes(9 << 20); // sent by two requests, one after the other
   const file = await open(mount.path("f"), "w");
