@@ -295,6 +295,26 @@ export function watchThreadData(load: () => void, atEnd: (data: bigint) => void)
   return createThreadKey(koffi.register(atEnd, koffi.pointer(END_OF_THREAD))) === expected;
 }
 
+const signals = {
+  fill: libc.func("int sigfillset(void *set)"),
+  setMask: libc.func("int pthread_sigmask(int how, void *set, void *before)"),
+};
+const SIG_SETMASK = 2; // the same on x86-64 and arm64
+/** sizeof(sigset_t) of glibc and musl. */
+const SIGNAL_SET_BYTES = 128;
+
+/** Runs `start`; the threads that it makes are given no signals as long as they live, pthread_sigmask(3). */
+export function withoutSignals<T>(start: () => T): T {
+  const [all, before] = [Buffer.alloc(SIGNAL_SET_BYTES), Buffer.alloc(SIGNAL_SET_BYTES)];
+  signals.fill(all);
+  signals.setMask(SIG_SETMASK, all, before);
+  try {
+    return start();
+  } finally {
+    signals.setMask(SIG_SETMASK, before, null);
+  }
+}
+
 /** uv_close(3): the event loop does not look at the handle any more. Its memory may be freed after a turn of the loop. */
 export function closeHandle(address: bigint): void {
   runtime.uvClose(address, null);

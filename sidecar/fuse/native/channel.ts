@@ -6,6 +6,7 @@
 
 import { FileSystemError } from "../../filesystem/errors.ts";
 import type { FileSystem, Kernel } from "../../filesystem/filesystem.ts";
+import { withoutSignals } from "../../lib/system-calls.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { type Addon, EXTENDED_OPERATIONS, type Handler, loadAddon, OPERATIONS } from "./addon.ts";
 import { ClosingProcess } from "./closing-process.ts";
@@ -151,8 +152,12 @@ function mount(addon: Addon, dispatcher: Dispatcher, options: NativeOptions): Mo
   try {
     // libfuse's threads use these buffers; the addon holds on to the context only.
     const context = { thread, records };
+    // At its end libfuse cancels its threads. One that runs Node's handler of a signal just then (SIGCHLD of fusermount) waits
+    // for itself, in glibc, and the mount never ends.
     keepingDeviceFromPrograms(() =>
-      addon.fuse_native_mount(directory, text, thread, context, allocate, handlers, implemented),
+      withoutSignals(() =>
+        addon.fuse_native_mount(directory, text, thread, context, allocate, handlers, implemented),
+      ),
     );
   } catch (error) {
     throw new NativeMountFailed(directory, error); // what libfuse and fusermount have to say they say on stderr

@@ -5,12 +5,16 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
+import { constants } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
 import test, { type ExecutionContext } from "ava";
 
 import { type MemoryMount, memoryMount } from "../fixtures/memory-mount.ts";
+
+/** In the masks of /proc/PID/task/TID/status. */
+const SIGCHLD_BIT = 1n << BigInt(constants.signals.SIGCHLD - 1);
 
 const run = promisify(execFile);
 const python = async (script: string, ...args: string[]) =>
@@ -271,6 +275,31 @@ test.serial("a program that the serving process starts does not get its /dev/fus
   t.regex(inherited, / 0 -> /, "they can be seen");
   t.notRegex(inherited, /fuse/);
 });
+
+test.serial(
+  "libfuse's threads are given no signals, in whose handlers they could not be ended",
+  async (t) => {
+    const mount = await nativeMount(t);
+    await fs.writeFile(mount.path("file"), "x");
+    const tasks = `/proc/${mount.process.pid}/task`;
+    const statuses = await Promise.all(
+      (await fs.readdir(tasks)).map((id) => fs.readFile(`${tasks}/${id}/status`, "utf8")),
+    );
+    const field = (status: string, name: string) =>
+      new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status)?.[1] ?? "";
+    const isMain = (status: string) => field(status, "Pid") === String(mount.process.pid);
+    const main = statuses.find(isMain) ?? "";
+    // They were made by the main thread, and have its name.
+    const theirs = statuses.filter(
+      (status) => !isMain(status) && field(status, "Name") === field(main, "Name"),
+    );
+    const blocksChildSignals = (status: string) =>
+      (BigInt(`0x${field(status, "SigBlk")}`) & SIGCHLD_BIT) !== 0n;
+    t.true(theirs.length >= 2);
+    t.true(theirs.every(blocksChildSignals));
+    t.false(blocksChildSignals(main));
+  },
+);
 
 test.serial("a mount with files open is taken away from outside, and its process can end", async (t) => {
   const mount = await nativeMount(t);
