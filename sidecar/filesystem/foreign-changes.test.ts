@@ -11,7 +11,8 @@ import { OwedWork } from "../copies/owed-work.ts";
 import { createLog } from "../telemetry/log.ts";
 import { isStale } from "./contested.ts";
 import { FileSystemError } from "./errors.ts";
-import { ROOT_INODE, type BackingId, type Caller, type DirectoryEntry, type InodeId } from "./filesystem.ts";
+import { ROOT_INODE, type Caller, type DirectoryEntry, type InodeId } from "./filesystem.ts";
+import { NO_KERNEL } from "./in-process.fixture.ts";
 import { MountedFileSystem } from "./mounted-filesystem.ts";
 
 const CALLER: Caller = { uid: 0, gid: 0, pid: 0 };
@@ -99,19 +100,13 @@ async function inProcess(t: ExecutionContext, { prefix = "", served = false } = 
     wallNs: () => 0n,
   });
   const expired: string[] = [];
-  const kernel = {
-    shareFile: (): BackingId | undefined => undefined,
-    unshareFile: () => undefined,
-    canExpireNamesAtOnce: () => true,
-    attributesChanged: () => Promise.resolve(),
-  };
   const tell = (who: string) => (_: InodeId, name: string) => {
     expired.push(who + name);
     return Promise.resolve();
   };
-  fileSystem.attach({ ...kernel, entryChanged: tell("") });
+  fileSystem.attach({ ...NO_KERNEL, entryChanged: tell("") });
   const serve = served ? fileSystem.serve() : undefined;
-  serve?.attach({ ...kernel, entryChanged: tell("served ") });
+  serve?.attach({ ...NO_KERNEL, entryChanged: tell("served ") });
   t.teardown(async () => {
     await fileSystem.shutdown();
     await open.close();

@@ -6,7 +6,8 @@ import type { Bucket, ListQuery, ObjectInfo } from "../bucket/bucket.ts";
 import { openStore, temporaryFolder } from "../copies/folder.fixture.ts";
 import { OwedWork } from "../copies/owed-work.ts";
 import { createLog } from "../telemetry/log.ts";
-import { ROOT_INODE, type BackingId, type Caller, type DirectoryEntry } from "./filesystem.ts";
+import { ROOT_INODE, type Caller, type DirectoryEntry } from "./filesystem.ts";
+import { NO_KERNEL } from "./in-process.fixture.ts";
 import { MountedFileSystem } from "./mounted-filesystem.ts";
 import { Tree } from "./tree.ts";
 
@@ -57,13 +58,7 @@ async function inProcess(t: ExecutionContext): Promise<MountedFileSystem> {
     monotonicMs: () => performance.now(),
     wallNs: () => BigInt(Date.now()) * 1_000_000n,
   });
-  fileSystem.attach({
-    shareFile: (): BackingId | undefined => undefined,
-    unshareFile: () => undefined,
-    entryChanged: () => Promise.resolve(),
-    canExpireNamesAtOnce: () => true,
-    attributesChanged: () => Promise.resolve(),
-  });
+  fileSystem.attach(NO_KERNEL);
   t.teardown(async () => {
     await fileSystem.shutdown();
     await open.close();

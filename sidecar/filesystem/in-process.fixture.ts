@@ -16,13 +16,21 @@ import { BucketError } from "../bucket/errors.ts";
 import { openStore, temporaryFolder } from "../copies/folder.fixture.ts";
 import { OwedWork } from "../copies/owed-work.ts";
 import { createLog } from "../telemetry/log.ts";
-import { ROOT_INODE, type BackingId, type Caller } from "./filesystem.ts";
+import { ROOT_INODE, type Caller, type Kernel } from "./filesystem.ts";
 import type { NodeJournal } from "./handover/node-record.ts";
 import { Journal } from "../handover/journal.ts";
 import { OPERATION_KEY } from "./metadata.ts";
 import { MountedFileSystem } from "./mounted-filesystem.ts";
 
 export const CALLER: Caller = { uid: 0, gid: 0, pid: 0 };
+/** A channel that has nobody to tell. */
+export const NO_KERNEL: Kernel = {
+  shareFile: () => undefined,
+  unshareFile: () => undefined,
+  entryChanged: () => Promise.resolve(),
+  canExpireNamesAtOnce: () => true,
+  attributesChanged: () => Promise.resolve(),
+};
 const OWNER = { uid: 0, gid: 0, mode: 0o777 };
 
 /** A bucket that keeps names and lengths; what an insert does first can be given. */
@@ -118,13 +126,7 @@ export async function inProcess(t: ExecutionContext, commitDelayMs = 0) {
 }
 
 function served(t: ExecutionContext, fileSystem: MountedFileSystem): MountedFileSystem {
-  fileSystem.attach({
-    shareFile: (): BackingId | undefined => undefined,
-    unshareFile: () => undefined,
-    entryChanged: () => Promise.resolve(),
-    canExpireNamesAtOnce: () => true,
-    attributesChanged: () => Promise.resolve(),
-  });
+  fileSystem.attach(NO_KERNEL);
   t.teardown(() => fileSystem.shutdown());
   return fileSystem;
 }
