@@ -34,8 +34,8 @@ export class FileCreator {
     this.#openFiles.refuseIfReadOnly();
     const exclusive = (flags & constants.O_EXCL) !== 0;
     const known = directory.children.get(name);
-    if (known !== undefined && exclusive && !this.#namespace.isMadeBy(known, caller))
-      throw new FileSystemError("EEXIST", `${name} exists`);
+    const own = isFile(known) && this.#namespace.isMadeBy(known, caller);
+    if (known !== undefined && exclusive && !own) throw new FileSystemError("EEXIST", `${name} exists`);
     if (known !== undefined && !isFile(known)) {
       throw new FileSystemError(isDirectory(known) ? "EISDIR" : "ENXIO", `${name} is no file`);
     }

@@ -70,4 +70,6 @@ test("RULES 18: what was made, and seen again before its request came again, is 
     await t.throwsAsync(successor.symlink(caller, ROOT_INODE, "link", "target"), { code: "EEXIST" });
   }
   await t.throwsAsync(successor.symlink(again(2n), ROOT_INODE, "folder", "target"), { code: "EEXIST" });
+  const file = successor.create(again(2n), ROOT_INODE, "folder", 0o644, 0, EXCLUSIVE);
+  await t.throwsAsync(file, { code: "EEXIST" });
 });
