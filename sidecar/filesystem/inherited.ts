@@ -10,7 +10,7 @@
 import { hasWritableOnFuse, threadGroupOf } from "../lib/process-files.ts";
 import type { Context } from "./context.ts";
 import type { HandleId } from "./filesystem.ts";
-import type { FileNode } from "./nodes.ts";
+import type { FileNode, OpenFile } from "./nodes.ts";
 import type { Saver } from "./save.ts";
 
 /**
@@ -24,8 +24,6 @@ const LOOK_MS = 1000;
 export class InheritedCloses {
   readonly #context: Context;
   readonly #saver: Saver;
-  /** Thread that opened each handle, as far as it is known: not after another worker has taken over. */
-  readonly #openers = new Map<HandleId, number>();
   /**
    * By file and handle, the process that opened it and was seen to have a descriptor still. It cannot lose that without
    * closing one, so this holds until it does.
@@ -40,15 +38,6 @@ export class InheritedCloses {
     this.#saver = saver;
   }
 
-  /** `thread` is 0 where it is not known; then every close of the handle waits. */
-  opened(handle: HandleId, thread: number): void {
-    if (thread !== 0) this.#openers.set(handle, thread);
-  }
-
-  released(handle: HandleId): void {
-    this.#openers.delete(handle);
-  }
-
   /** Nothing is uploaded from now on but by closes. */
   stop(): void {
     for (const timer of this.#gathering.values()) clearTimeout(timer);
@@ -57,11 +46,11 @@ export class InheritedCloses {
 
   /**
    * Whether `thread` closes what another process opened and has open still. If so, what there is to store will be
-   * uploaded soon; how that goes is told to the opener, whose own close tries again what failed.
+   * uploaded soon; how that goes is told to the opener, whose own close tries again what failed. Where it is not known who
+   * opened or closes it, the close waits.
    */
-  async leavesToOpener(node: FileNode, handle: HandleId, thread: number): Promise<boolean> {
-    const opener = this.#openers.get(handle);
-    if (opener === undefined || opener === thread || thread === 0) return this.#waits(node);
+  async leavesToOpener({ node, id: handle, opener }: OpenFile, thread: number): Promise<boolean> {
+    if (opener === 0 || opener === thread || thread === 0) return this.#waits(node);
     const holders = this.#holders.get(node) ?? new Map<HandleId, number>();
     this.#holders.set(node, holders);
     const process = await threadGroupOf(thread, LOOK_MS);

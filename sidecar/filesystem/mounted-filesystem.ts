@@ -139,7 +139,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     return this.#parts.contested.watch(node, async () => {
       await this.#parts.lookup.confirmForOpen(node, caller.interrupted);
       const opened = await this.#parts.openFiles.open(node, flags);
-      this.#parts.inherited.opened(opened.handle, caller.pid);
+      this.#parts.openFiles.get(opened.handle).opener = caller.pid;
       if ((flags & constants.O_TRUNC) !== 0 && caller.uid !== 0) await this.#dropPrivileges(node);
       return opened;
     });
@@ -164,7 +164,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     const directory = this.#tree.directory(parent);
     const owner = ownerOfNew(directory, caller, { mode, umask });
     const { node, opened } = await this.#parts.creator.create(directory, name, { owner, flags }, caller);
-    this.#parts.inherited.opened(opened.handle, caller.pid);
+    this.#parts.openFiles.get(opened.handle).opener = caller.pid;
     return { entry: this.entry(node), opened };
   }
 
@@ -190,9 +190,9 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
   }
 
   async flush(caller: Caller, _inode: InodeId, handle: HandleId): Promise<void> {
-    const { node } = this.#parts.openFiles.get(handle);
-    if (await isAboutToBeWritten(node, caller.pid)) return;
-    if (await this.#parts.inherited.leavesToOpener(node, handle, caller.pid)) return;
+    const file = this.#parts.openFiles.get(handle);
+    if (await isAboutToBeWritten(file.node, caller.pid)) return;
+    if (await this.#parts.inherited.leavesToOpener(file, caller.pid)) return;
     await this.#store(handle, false);
   }
 
@@ -214,7 +214,6 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
 
   async release(_inode: InodeId, handle: HandleId): Promise<void> {
     const { node } = this.#parts.openFiles.get(handle);
-    this.#parts.inherited.released(handle);
     await this.#parts.openFiles.release(handle);
     this.#tree.released(node);
   }

@@ -55,6 +55,8 @@ export interface OpenFile {
   readonly append: boolean;
   /** Opened by exec, to run it. */
   readonly running: boolean;
+  /** Thread that opened it; 0 where that is not known. */
+  opener: number;
   readonly position: ReaderPosition;
 }
 

@@ -247,7 +247,7 @@ export class OpenFiles {
     const noFlush = !writable && node.version !== undefined; // closing a file that was just made makes its object
     this.#context.journal.reserve("handle", this.#nextHandle);
     const id = this.#nextHandle++ as HandleId;
-    this.restore({ id, node, writable, append, running, position: new ReaderPosition() });
+    this.restore({ id, node, writable, append, running, opener: 0, position: new ReaderPosition() });
     if (node.access === "kernel" && node.backing !== undefined) {
       if (writable) {
         node.contentSerial += 1;

@@ -6,7 +6,7 @@ import { recordOfCopy, type CopyRecord } from "../../copies/copy-record.ts";
 import type { BackingId, FileKind, HandleId, InodeId } from "../filesystem.ts";
 import { ROOT_INODE } from "../filesystem.ts";
 import type { Journal } from "../../handover/journal.ts";
-import { isDirectory, isFile, type FileNode, type Node, type UnsureAppend } from "../nodes.ts";
+import { isDirectory, isFile, type FileNode, type Node, type OpenFile, type UnsureAppend } from "../nodes.ts";
 
 interface CommonRecord {
   readonly parent: InodeId | undefined;
@@ -40,6 +40,8 @@ export interface HandleRecord {
   readonly writable: boolean;
   readonly append: boolean;
   readonly running: boolean;
+  /** Absent in what an earlier version has written. */
+  readonly opener?: number;
 }
 
 export interface FileRecord extends CommonRecord {
@@ -110,6 +112,10 @@ function common(node: Node): CommonRecord {
   return { parent: parent?.id, name, lookupCount, mode, uid, gid, ...times, extended, patchOwed };
 }
 
+function recordOfHandle({ id, writable, append, running, opener }: OpenFile): HandleRecord {
+  return { id, writable, append, running, opener };
+}
+
 function fileRecord(node: FileNode): FileRecord {
   const { version, replaces, access, backing, writtenWhole, exclusive, timeGiven, seenModifiedNs } = node;
   const { pagesGiven, supplanted, following, conflict, saveError, postponed, copy, unsureAppend } = node;
@@ -136,7 +142,7 @@ function fileRecord(node: FileNode): FileRecord {
     unsureAppend: unsureAppend === undefined ? undefined : withoutCopy(unsureAppend),
     unsure: [...node.unsure],
     failure: saveError === undefined ? undefined : messageOf(saveError),
-    handles: [...node.opened].map(({ id, writable, append, running }) => ({ id, writable, append, running })),
+    handles: [...node.opened].map(recordOfHandle),
   };
 }
 

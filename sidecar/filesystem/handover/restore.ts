@@ -124,7 +124,7 @@ class Restorer {
     if (open) Object.assign(node, { access, backing });
     if (backing !== undefined) (open ? this.#backings : this.#closedBackings).add(backing);
     for (const handle of record.handles)
-      this.#handles.push({ ...handle, node, position: new ReaderPosition() });
+      this.#handles.push({ opener: 0, ...handle, node, position: new ReaderPosition() });
   }
 
   #takeCopy(node: FileNode, { copy: record, handles }: FileRecord): void {

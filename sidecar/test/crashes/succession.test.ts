@@ -1,11 +1,12 @@
 // Workers that hang, that cannot serve, and that are replaced.
 
 import test, { type ExecutionContext } from "ava";
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -98,6 +99,8 @@ test("a worker takes over while the bucket is away", async (t) => {
   const { server, mount } = await session(t, DEVICE);
   await writeFile(mount.path("file"), "content");
   const file = await open(mount.path("file"), "r+");
+  // If this fails half-way: what Node closes by itself when the mount is gone is an exception, and ends all tests here.
+  t.teardown(() => file.close().catch(() => undefined));
   await writeFile(mount.path("removed"), Buffer.alloc(100));
   await run("chmod", ["600", mount.path("removed")]); // owed for a second
   await server.faults({ method: "*", action: "return-503" });
@@ -114,15 +117,36 @@ test("a worker takes over while the bucket is away", async (t) => {
   t.is((await server.stat("removed"))?.metadata?.["goog-reserved-posix-mode"], "600");
 });
 
+test("RULES 26: what children close is left to the opener also after another worker has taken over", async (t) => {
+  const { server, mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content");
+  const opener = python(
+    t,
+    `import subprocess, sys, time
+f = open("${mount.path("file")}", "r+"); print("open", flush=True); sys.stdin.readline()
+f.write("changed"); f.flush(); since = time.monotonic(); subprocess.run(["true"], stdout=f)
+print(time.monotonic() - since, flush=True); sys.stdin.readline()
+f.close()`,
+  );
+  await once(opener.stdout, "data");
+  process.kill(await mount.worker(), "SIGKILL");
+  await until(() => said(mount, "another worker serves").length === 1);
+  await server.faults({ method: "*", action: "return-503" });
+  opener.stdin.write("\n");
+  const [waited] = (await once(opener.stdout, "data")) as [Buffer];
+  t.true(Number(waited) < 10, `the child's end took ${String(waited)} s`); // 25 are given to the bucket
+  await server.clearFaults();
+  opener.stdin.end();
+  t.deepEqual(await once(opener, "exit"), [0, null]);
+  t.is((await server.get("file"))?.toString(), "changed");
+});
+
 test("locks are held while the worker is replaced", async (t) => {
   const { mount } = await session(t, DEVICE);
   await writeFile(mount.path("file"), "content");
   const lock = (then: string): string =>
     `import fcntl, sys; f = open("${mount.path("file")}", "r+"); fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB); ${then}`;
-  const holder = spawn("/usr/bin/python3", ["-c", lock("print('held', flush=True); sys.stdin.read()")], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  t.teardown(() => holder.kill("SIGKILL"));
+  const holder = python(t, lock("print('held', flush=True); sys.stdin.read()"));
   await once(holder.stdout, "data");
   process.kill(await mount.worker(), "SIGKILL");
   await t.throwsAsync(run("/usr/bin/python3", ["-c", lock("pass")]), { message: /BlockingIOError/ });
@@ -140,6 +164,13 @@ test("what handover.db holds goes away with the mount", async (t) => {
   t.is(await mount.stop(), 0);
   t.false(existsSync(database));
 });
+
+/** Starts a program that lasts until the test ends. */
+function python(t: ExecutionContext, program: string): ChildProcessByStdio<Writable, Readable, null> {
+  const child = spawn("/usr/bin/python3", ["-c", program], { stdio: ["pipe", "pipe", "inherit"] });
+  t.teardown(() => child.kill("SIGKILL"));
+  return child;
+}
 
 /** By the descriptors of the worker. */
 async function databaseOf(mount: Mount): Promise<string> {
