@@ -6,6 +6,7 @@ import { assemble, type Assembled } from "./app.ts";
 import type { MountOptions } from "./config/mount-options.ts";
 import { prepareDatabaseThread } from "./copies/database.ts";
 import { serveDevice, type DeviceChannel } from "./fuse/device/channel.ts";
+import { type NotificationWriter, writeOnPool } from "./fuse/device/notify.ts";
 import { HANDOVER_VERSION } from "./handover/database.ts";
 import { DEVICE_DESCRIPTOR, HEARTBEAT_MS, SERVE_DESCRIPTOR } from "./supervisor/messages.ts";
 import { detachServed } from "./supervisor/mount-stack.ts";
@@ -78,7 +79,12 @@ class Worker {
     const { passthrough, stateDirectory, serveDirectory } = this.#options as MountOptions;
     const { fileSystem, handover } = this.#assembled as Assembled;
     if (serveDirectory !== undefined) {
-      const readers = { descriptor: SERVE_DESCRIPTOR, fileSystem: fileSystem.serve(), immutableFiles: true };
+      const readers = {
+        descriptor: SERVE_DESCRIPTOR,
+        fileSystem: fileSystem.serve(),
+        writeName: this.#nameWriter(1, SERVE_DESCRIPTOR),
+        immutableFiles: true,
+      };
       const log = this.#log.child({ mount: "serve" });
       const kept = { journal: handover.journal, face: "serve" } as const;
       const serving = serveDevice({ ...readers, passthrough: "off", handover: kept, log });
@@ -88,6 +94,7 @@ class Worker {
     const channel = serveDevice({
       descriptor: DEVICE_DESCRIPTOR,
       fileSystem,
+      writeName: this.#nameWriter(0, DEVICE_DESCRIPTOR),
       passthrough,
       backingFolder: stateDirectory,
       handover,
@@ -99,6 +106,13 @@ class Worker {
     (this.#assembled as Assembled).mounted = { channel: "device", passthrough: serving.passthrough };
     this.#link.serving(serving);
     this.#beat();
+  }
+
+  /** By the supervisor; once that is gone there is no next worker that would wait for the end of this one. */
+  #nameWriter(mount: number, descriptor: number): NotificationWriter {
+    const here = writeOnPool(descriptor);
+    return (bytes, done) =>
+      this.#link.notify(mount, bytes, (error) => (error?.code === "EPIPE" ? here(bytes, done) : done(error)));
   }
 
   /** Says from now on that this process is alive. */

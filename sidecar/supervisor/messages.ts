@@ -8,6 +8,8 @@
 //   mounted                  →                             the devices can be read from now on
 //                            ←       serving {passthrough} INIT was answered, on each; or an earlier worker's was
 //                            ←       alive                 every second from then on
+//                            ←       notify {id, bytes}    write this to the device: nobody of ours may wait there
+//   notified {id, code}      →                             it was written, or refused
 //   stop {hurry}             →                             refuse writes, upload what is owed; a second one hurries
 //                            ←       drained {owed}        no notification is sent any more
 //   unmounted                →                             no request will come; end
@@ -27,6 +29,8 @@ export type ToWorker =
       readonly again: boolean;
     }
   | { readonly type: "mounted" }
+  /** `code`: of the error, if it was refused. */
+  | { readonly type: "notified"; readonly id: number; readonly code?: string | undefined }
   | { readonly type: "stop"; readonly hurry: boolean }
   | { readonly type: "unmounted" };
 
@@ -55,6 +59,8 @@ export type FromWorker =
   | { readonly type: "irreplaceable" }
   /** Somebody has asked for a worker of the code that is on disk. */
   | { readonly type: "upgrade" }
+  /** `mount`: 0 is the app's, 1 the serve mount. `bytes`: in base64. */
+  | { readonly type: "notify"; readonly id: number; readonly mount: number; readonly bytes: string }
   /** Requests answered so far. */
   | { readonly type: "alive"; readonly answered: number }
   | { readonly type: "drained"; readonly owed: number };

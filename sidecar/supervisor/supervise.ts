@@ -11,6 +11,7 @@ import { EXIT_DONE, EXIT_FAILED, EXIT_OWED } from "./messages.ts";
 import { MountRefused } from "./mount-refused.ts";
 import { sourceOf } from "./mount-stack.ts";
 import { HandoverPlace } from "./handover-place.ts";
+import { NameNotifications } from "./name-notifications.ts";
 import { OwnedMount } from "./owned-mount.ts";
 import { Succession } from "./succession.ts";
 import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
@@ -19,6 +20,8 @@ import { describeEnd, WorkerFailed, WorkerProcess } from "./worker-process.ts";
 const DRAIN_GRACE_MS = 10_000;
 /** A worker that is told to hurry has this long to report. */
 const HURRY_MS = 5_000;
+/** How long notifications that are still in the kernel are waited for when the mount is gone. */
+const NOTIFICATIONS_MS = 2_000;
 /** From `unmounted` to the end of the worker. */
 const EXIT_MS = 10_000;
 
@@ -72,6 +75,7 @@ class Supervision {
   #replaceable = false;
   /** The app's mount and, if asked for, the serve mount. */
   readonly #mounts: OwnedMount[] = [];
+  readonly #notifications = new NameNotifications();
 
   constructor(options: SuperviseOptions) {
     this.#options = options;
@@ -155,6 +159,10 @@ class Supervision {
     const spawn = (): WorkerProcess => {
       const worker = new WorkerProcess(workerCommand, workerEnvironment, devices);
       worker.onUpgrade = () => void this.upgrade();
+      worker.onNotify = (mount, bytes, done) => {
+        const device = devices[mount];
+        if (device !== undefined) this.#notifications.write(device, bytes, done);
+      };
       return worker;
     };
     const serveDirectory = serve?.directory;
@@ -205,6 +213,7 @@ class Supervision {
     this.#workers?.end();
     const worker = this.#workers?.current;
     const code = worker === undefined ? EXIT_DONE : await this.#endWorker(worker);
+    await this.#notifications.end(NOTIFICATIONS_MS);
     // Programs that go on without the mount must not write where nobody would find it (RULES 31).
     for (const mount of this.#mounts) await mount.dispose({ keepUnderlay: this.#lost });
     this.#handover?.remove();

@@ -25,9 +25,37 @@ export interface SupervisorLink {
   alive(answered: number): void;
   /** What a later worker would need cannot be kept any more. */
   irreplaceable(): void;
+  /** Has the supervisor write a notification to the device of mount number `mount`. EPIPE: it is gone, and may not have. */
+  notify(mount: number, bytes: Buffer, done: Notified): void;
   /** Somebody wants the code that is on disk to serve. */
   askForUpgrade(): void;
   drained(owed: number): void;
+}
+
+type Notified = (error: { readonly code: string } | null) => void;
+
+/** What the supervisor has been asked to tell the kernel, and has not told yet. */
+class Notifications {
+  readonly #asked = new Map<number, Notified>();
+  #nextId = 0;
+
+  ask(mount: number, bytes: Buffer, done: Notified): void {
+    if (!process.connected) return done({ code: "EPIPE" });
+    const id = this.#nextId++;
+    this.#asked.set(id, done);
+    say({ type: "notify", id, mount, bytes: bytes.toString("base64") });
+  }
+
+  answered(id: number, code: string | undefined): void {
+    const done = this.#asked.get(id);
+    this.#asked.delete(id);
+    done?.(code === undefined ? null : { code });
+  }
+
+  /** Nobody will answer any more. */
+  giveUp(): void {
+    for (const id of this.#asked.keys()) this.answered(id, "EPIPE");
+  }
 }
 
 /**
@@ -40,9 +68,14 @@ export function connectToSupervisor(handlers: WorkerHandlers, handoverVersion: n
   const ignore = () => {};
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, ignore);
-  process.on("message", (message) => receive(handlers, message as ToWorker));
+  const notifications = new Notifications();
+  process.on("message", (message: ToWorker) => {
+    if (message.type === "notified") notifications.answered(message.id, message.code);
+    else receive(handlers, message);
+  });
   process.once("disconnect", () => {
     for (const signal of signals) process.off(signal, ignore);
+    notifications.giveUp();
     handlers.onOrphaned();
   });
   say({ type: "loaded", handoverVersion });
@@ -53,12 +86,13 @@ export function connectToSupervisor(handlers: WorkerHandlers, handoverVersion: n
     serving: (report) => say({ type: "serving", ...report }),
     alive: (answered) => say({ type: "alive", answered }),
     irreplaceable: () => say({ type: "irreplaceable" }),
+    notify: (mount, bytes, done) => notifications.ask(mount, bytes, done),
     askForUpgrade: () => say({ type: "upgrade" }),
     drained: (owed) => say({ type: "drained", owed }),
   };
 }
 
-function receive(handlers: WorkerHandlers, message: ToWorker): void {
+function receive(handlers: WorkerHandlers, message: Exclude<ToWorker, { type: "notified" }>): void {
   switch (message.type) {
     case "start":
       return handlers.onStart(message);

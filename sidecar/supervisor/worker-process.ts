@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 import { type FromWorker, type ToWorker } from "./messages.ts";
 
-// Threads of the worker's libuv pool: 4 notifications of each mount may wait in the kernel (RULES 27), 16 stay for
-// files, the rest for name resolution and compression. Requests need none, they are read by the event loop.
+// Threads of the worker's libuv pool: 16 for files, 4 for looks at processes that may wait for us, the rest for what goes to
+// the kernel, name resolution and compression. Requests need none, they are read by the event loop.
 export const POOL_THREADS = 28;
 
 /** How the worker ended. */
@@ -38,6 +38,8 @@ export class WorkerProcess {
   #end: WorkerEnd | undefined;
   /** When it was last heard of, by our monotonic clock. */
   heardMs = performance.now();
+  /** It wants a notification written to the device of mount number `mount`. */
+  onNotify: ((mount: number, bytes: Buffer, done: (code?: string) => void) => void) | undefined;
   /** It was asked to give way to the code that is on disk. */
   onUpgrade: (() => void) | undefined;
   /** It has its code loaded. */
@@ -106,6 +108,13 @@ export class WorkerProcess {
     if (message.type === "loaded") this.loaded = true;
     if (message.type === "irreplaceable") this.irreplaceable = true;
     if (message.type === "upgrade") this.onUpgrade?.();
+    if (message.type === "notify") {
+      const { id, mount, bytes } = message;
+      this.onNotify?.(mount, Buffer.from(bytes, "base64"), (code) =>
+        this.send({ type: "notified", id, code }),
+      );
+      return;
+    }
     if (message.type === "alive") {
       this.answered = message.answered;
       return;

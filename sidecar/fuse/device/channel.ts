@@ -16,7 +16,7 @@ import { encodeInit, encodeResend } from "./encode.ts";
 import { type InitOutcome, negotiate } from "./init.ts";
 import { type DeviceHandover, earlierStart, keepStart, type KeptStart } from "./handover.ts";
 import { Interrupts } from "./interrupts.ts";
-import { Notifier, writeOnPool } from "./notify.ts";
+import { type NotificationWriter, Notifier, writeOnPool } from "./notify.ts";
 import {
   BackingFiles,
   PassthroughUnavailable,
@@ -46,6 +46,8 @@ export interface DeviceOptions {
   /** Where the files to be passed through lie; one is made there to see whether it works. */
   readonly backingFolder?: string;
   readonly maxWriteBytes?: number;
+  /** Writes notifications of names to the descriptor, in another process; without it, this one's pool does. */
+  readonly writeName?: NotificationWriter;
   /** Where a later worker of this mount finds what it needs; without it there can be none. */
   readonly handover?: DeviceHandover;
   readonly log: Log;
@@ -102,7 +104,7 @@ class Channel {
   #ended = false;
 
   constructor(options: DeviceOptions) {
-    const { descriptor, fileSystem, log } = options;
+    const { descriptor, fileSystem, writeName, log } = options;
     this.#options = options;
     this.#maxWriteBytes = options.maxWriteBytes ?? MAX_WRITE_BYTES;
     const { handover } = options;
@@ -114,7 +116,8 @@ class Channel {
     });
     this.#backingFiles = new BackingFiles(descriptor, log);
     this.#buffers = new RequestBuffers(this.#maxWriteBytes + READ_OVERHEAD, () => this.#resume());
-    this.notifier = new Notifier(writeOnPool(descriptor), (folder) => this.#interrupts.isBusy(folder), log);
+    const writers = { write: writeOnPool(descriptor), writeName };
+    this.notifier = new Notifier(writers, (folder) => this.#interrupts.isBusy(folder), log);
     this.started.promise.catch(() => {}); // whoever waits for `started` reports it
   }
 

@@ -14,11 +14,15 @@ function stuckKernel({ epoch = true, busy = (): boolean => false } = {}) {
   const sent: number[] = [];
   const stuck: (() => void)[] = [];
   const notifier = new Notifier(
-    (bytes, done) => {
-      const code = bytes.readInt32LE(4);
-      sent.push(code);
-      if (code === NOTIFY.INVAL_ENTRY) stuck.push(() => done(null));
-      else setImmediate(done, null);
+    {
+      write: (bytes, done) => {
+        sent.push(bytes.readInt32LE(4));
+        setImmediate(done, null);
+      },
+      writeName: (bytes, done) => {
+        sent.push(bytes.readInt32LE(4));
+        stuck.push(() => done(null));
+      },
     },
     busy,
     createLog("silent"),

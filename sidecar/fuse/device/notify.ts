@@ -1,7 +1,9 @@
 // Telling the kernel that something changed behind its back.
 //
-// Notifications take locks that requests hold while they wait for us, so they are written on the pool, never on
-// the thread that answers, and never more than four at once. An entry notification wants its folder's lock for
+// Those of names take locks that requests hold while they wait for us, so they are never written on the thread that
+// answers, and never more than four at once. Nor in the process that answers, where there is a supervisor to write
+// them: a thread that waits for such a lock cannot be killed, a process with such a thread is not gone, and its
+// successor, which waits for its end, is the one who would answer the request. An entry notification wants its folder's lock for
 // itself: while it waits behind a slow look-up there, every later look-up in the folder waits behind it. So it is
 // held back while we serve a request in that folder. If that lasts longer than 50 ms, or it got stuck all the
 // same, all names are expired at once instead, which needs no lock (RULES 27). Nor do those of attributes, which
@@ -43,8 +45,11 @@ interface NameNotification extends Notification {
   covered: boolean;
 }
 
-/** How a notification reaches the kernel: on the pool, so that it may wait there. */
-export type NotificationWriter = (bytes: Buffer, done: (error: NodeJS.ErrnoException | null) => void) => void;
+/** How a notification reaches the kernel: apart from the thread that answers, so that it may wait there. */
+export type NotificationWriter = (
+  bytes: Buffer,
+  done: (error: { readonly code?: string | undefined } | null) => void,
+) => void;
 
 export function writeOnPool(descriptor: number): NotificationWriter {
   return (bytes, done) => fs.write(descriptor, bytes, 0, bytes.length, null, done);
@@ -62,6 +67,7 @@ class Lane<Kind extends Notification> {
 
 /** Sends notifications, each name or inode at most once in the queue. */
 export class Notifier {
+  readonly #writeName: NotificationWriter;
   readonly #write: NotificationWriter;
   readonly #isBusy: (folder: InodeId) => boolean;
   readonly #log: Log;
@@ -71,9 +77,14 @@ export class Notifier {
   #features: { readonly expireOnly: boolean; readonly epoch: boolean } | undefined;
   #stopped = false;
 
-  /** `isBusy`: a request in that folder is being served. */
-  constructor(write: NotificationWriter, isBusy: (folder: InodeId) => boolean, log: Log) {
+  /** `writeName` writes those that may wait for a lock. `isBusy`: a request in that folder is being served. */
+  constructor(
+    { write, writeName = write }: { write: NotificationWriter; writeName?: NotificationWriter | undefined },
+    isBusy: (folder: InodeId) => boolean,
+    log: Log,
+  ) {
     this.#write = write;
+    this.#writeName = writeName;
     this.#isBusy = isBusy;
     this.#log = log;
   }
@@ -138,7 +149,7 @@ export class Notifier {
     for (const news of this.#names.queued.values()) {
       if (this.#names.inFlight.size >= IN_FLIGHT_MAX) break;
       const held = this.#isBusy(news.folder) && (patient || !isLate(news));
-      if (!held) this.#send(news, this.#names, () => this.#sendNames());
+      if (!held) this.#send(this.#writeName, news, this.#names, () => this.#sendNames());
     }
     this.#lookAgain();
   }
@@ -146,14 +157,19 @@ export class Notifier {
   #sendAttributes(): void {
     for (const news of this.#attributes.queued.values()) {
       if (this.#attributes.inFlight.size >= IN_FLIGHT_MAX) break;
-      this.#send(news, this.#attributes, () => this.#sendAttributes());
+      this.#send(this.#write, news, this.#attributes, () => this.#sendAttributes());
     }
   }
 
-  #send<Kind extends Notification>(news: Kind, { queued, inFlight }: Lane<Kind>, next: () => void): void {
+  #send<Kind extends Notification>(
+    write: NotificationWriter,
+    news: Kind,
+    { queued, inFlight }: Lane<Kind>,
+    next: () => void,
+  ): void {
     queued.delete(news.key);
     inFlight.add(news);
-    this.#write(news.bytes, (error) => {
+    write(news.bytes, (error) => {
       if (error !== null && !FINE.has(error.code ?? "")) {
         this.#log.warn({ err: error, key: news.key }, "the kernel refused a notification");
       }

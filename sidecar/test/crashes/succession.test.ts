@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { BucketServer } from "../helpers/bucket-server.ts";
-import { mounted, session, type Mount } from "../helpers/mounted.ts";
+import { mounted, servedSession, session, type Mount } from "../helpers/mounted.ts";
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
@@ -141,6 +141,28 @@ f.close()`,
   t.is((await server.get("file"))?.toString(), "changed");
 });
 
+test("RULES 27: a notification that waits for a folder's lock does not keep the next worker from serving", async (t) => {
+  t.timeout(120_000);
+  const { server, mount } = await servedSession(t, DEVICE);
+  const supervisor = mount.child.pid ?? 0;
+  for (const name of ["page", "other"]) await server.put(name, "old");
+  t.is(await readFile(mount.served("page"), "utf8"), "old");
+  t.is(await readFile(mount.path("page"), "utf8"), "old");
+  process.kill(supervisor, "SIGSTOP"); // the notification goes to the kernel behind the look-up
+  await writeFile(mount.path("page"), "new");
+  await server.faults({ method: "storage.objects.list", action: "stall-for-60s" });
+  const looked = stat(mount.served("none")).catch((error: NodeJS.ErrnoException) => error.code);
+  await delay(500);
+  process.kill(supervisor, "SIGCONT");
+  for (const endMs = Date.now() + 10_000; !(await waitsForLock(supervisor)); await delay(20))
+    if (Date.now() > endMs) return t.fail("no notification got stuck: this tests nothing");
+  process.kill(await mount.worker(), "SIGKILL");
+  await server.clearFaults();
+  t.is(await Promise.race([readFile(mount.path("page"), "utf8"), delay(20_000, "no answer")]), "new");
+  t.is(await looked, "ENOENT");
+  t.is(await readFile(mount.served("page"), "utf8"), "new");
+});
+
 test("locks are held while the worker is replaced", async (t) => {
   const { mount } = await session(t, DEVICE);
   await writeFile(mount.path("file"), "content");
@@ -170,6 +192,12 @@ function python(t: ExecutionContext, program: string): ChildProcessByStdio<Writa
   const child = spawn("/usr/bin/python3", ["-c", program], { stdio: ["pipe", "pipe", "inherit"] });
   t.teardown(() => child.kill("SIGKILL"));
   return child;
+}
+
+/** Whether one of its threads waits in the kernel where no signal reaches it. */
+async function waitsForLock(pid: number): Promise<boolean> {
+  const { stdout } = await run("bash", ["-c", `cat /proc/${pid}/task/*/status | grep "^State:"`]);
+  return /^State:\s+D/m.test(stdout);
 }
 
 /** By the descriptors of the worker. */
