@@ -43,6 +43,8 @@ export class Run {
   /** Name of the run's folder, which is also the first part of its objects' names. */
   readonly top: string;
   readonly handles: Handle[] = [];
+  /** Slots of files that had no name any more when a folder was removed: it may have been theirs. */
+  readonly bereftSlots = new Set<number>();
   /** Folders (by their plain inode) that somebody else made by making something in them: they may have no object. */
   readonly implied = new Set<bigint>();
   /** What was done so far, as a script. */
@@ -139,10 +141,15 @@ export class Run {
     const onPlain = expectedOf(there, this.world.settings);
     this.script[line] += ` → ${describeAnswer(onPlain)}`;
     if (GATHERED.has(call.call)) this.attributesUntilMs = performance.now() + GATHERING_MS;
+    if (call.call === "remove_folder" && !("errno" in onPlain)) this.#noteBereft();
     if (isDeepStrictEqual(onMount, onPlain)) return onPlain;
     const reason = toleratedBecause(onMount, onPlain, this, call);
     if (reason !== undefined) return onPlain;
     throw new Difference(describeDifference(onMount, onPlain));
+  }
+
+  #noteBereft(): void {
+    for (const { slot, inode } of this.handles) if (!this.hasName(inode)) this.bereftSlots.add(slot);
   }
 
   /** Has a call made on the mount only, which must answer `expected`. */

@@ -19,7 +19,7 @@ const TOLERATED: readonly Tolerated[] = [
   },
   {
     reason:
-      "libfuse has no path for a folder or FIFO that was removed (CHANNELS, Open files that lose their name)",
+      "libfuse has no path for a folder or FIFO that was removed, nor for a removed file of such a folder (CHANNELS, Open files that lose their name)",
     applies: (onMount, _onPlain, run, call) =>
       run.world.settings.channel === "native" &&
       "errno" in onMount &&
@@ -27,7 +27,7 @@ const TOLERATED: readonly Tolerated[] = [
       "slot" in call &&
       run.handles.some(
         ({ slot, folder, special, inode }) =>
-          slot === call.slot && (folder || special) && !run.hasName(inode),
+          slot === call.slot && (folder || special || run.bereftSlots.has(slot)) && !run.hasName(inode),
       ),
   },
 ];
