@@ -27,12 +27,11 @@ export class NameNotifications {
     this.#next();
   }
 
-  /** To be called before a device is closed. False if there are still some in the kernel after `limitMs`. */
-  async end(limitMs: number): Promise<boolean> {
-    for (const { done } of this.#waiting.splice(0)) done();
-    for (const endMs = performance.now() + limitMs; this.#inFlight > 0; await delay(LOOK_AGAIN_MS))
-      if (performance.now() > endMs) return false;
-    return true;
+  /** To be called before a device is closed, when no worker is left: resolves when none is in the kernel, or after `limitMs`. */
+  async end(limitMs: number): Promise<void> {
+    this.#waiting.length = 0;
+    const endMs = performance.now() + limitMs;
+    while (this.#inFlight > 0 && performance.now() < endMs) await delay(LOOK_AGAIN_MS);
   }
 
   #next(): void {

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 import { type FromWorker, type ToWorker } from "./messages.ts";
 
-// Threads of the worker's libuv pool: 16 for files, 4 for looks at processes that may wait for us, the rest for what goes to
+// Threads of the worker's libuv pool: 16 for files, 8 for looks at processes that may wait for us, the rest for what goes to
 // the kernel, name resolution and compression. Requests need none, they are read by the event loop.
 export const POOL_THREADS = 28;
 

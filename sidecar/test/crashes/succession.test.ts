@@ -144,17 +144,18 @@ f.close()`,
 test("RULES 27: a notification that waits for a folder's lock does not keep the next worker from serving", async (t) => {
   t.timeout(120_000);
   const { server, mount } = await servedSession(t, DEVICE);
-  const supervisor = mount.child.pid ?? 0;
+  const supervisor = mount.child;
+  t.teardown(() => void supervisor.kill("SIGCONT")); // if this fails half-way: a stopped one cannot be told to end
   for (const name of ["page", "other"]) await server.put(name, "old");
   t.is(await readFile(mount.served("page"), "utf8"), "old");
   t.is(await readFile(mount.path("page"), "utf8"), "old");
-  process.kill(supervisor, "SIGSTOP"); // the notification goes to the kernel behind the look-up
+  supervisor.kill("SIGSTOP"); // the notification goes to the kernel behind the look-up
   await writeFile(mount.path("page"), "new");
   await server.faults({ method: "storage.objects.list", action: "stall-for-60s" });
   const looked = stat(mount.served("none")).catch((error: NodeJS.ErrnoException) => error.code);
   await delay(500);
-  process.kill(supervisor, "SIGCONT");
-  for (const endMs = Date.now() + 10_000; !(await waitsForLock(supervisor)); await delay(20))
+  supervisor.kill("SIGCONT");
+  for (const endMs = Date.now() + 10_000; !(await waitsForLock(supervisor.pid ?? 0)); await delay(20))
     if (Date.now() > endMs) return t.fail("no notification got stuck: this tests nothing");
   process.kill(await mount.worker(), "SIGKILL");
   await server.clearFaults();
