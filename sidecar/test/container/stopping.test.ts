@@ -67,6 +67,7 @@ async function promiseKept(name: string, content: Buffer, status: number | undef
     await bucket.mustHold(name, content);
     return "answered 302, and the bucket has it";
   }
+  // Each name is used by one test only: the bucket is that of all tests here.
   if (await bucket.facts(name)) await bucket.mustHold(name, content);
   return `answered ${status ?? "nothing"}`;
 }
@@ -149,21 +150,24 @@ test.serial(
 );
 
 /** Ends one kind of process of a demo for good. The container must end with a failure, and nothing may lie where the mount was. */
-async function endsWithout(pattern: RegExp): Promise<{ code: number; said: string }> {
+async function endsWithout(
+  pattern: RegExp,
+  name: string,
+): Promise<{ code: number; said: string; kept: string }> {
   const demo = await site().demo();
   await upload(demo, "before.png", randomBytes(1000));
   const killing = killAgainAndAgain(demo, pattern);
   // Whoever uploads meanwhile must not be told that it is safe.
   const content = randomBytes(1000);
-  const during = await sendForm(demo, "meanwhile.png", content).catch(() => undefined);
+  const during = await sendForm(demo, name, content).catch(() => undefined);
   const code = await demo.container.ended();
   await killing;
-  await promiseKept("meanwhile.png", content, during?.status);
+  const kept = await promiseKept(name, content, during?.status);
   const { stdout } = demo.container.logs();
   const changed = await docker.ask(["diff", demo.container.name]);
   const below = changed.split("\n").filter((line) => line.startsWith("A /srv/demo-app/uploads/"));
   if (below.length > 0) throw new Error(`written below the mount: ${below.join(", ")}`);
-  return { code, said: stdout };
+  return { code, said: stdout, kept };
 }
 
 /** A worker is followed by another, which must not come to serve; others are not followed by any. */
@@ -212,7 +216,8 @@ test.serial("when the mount's worker dies nobody notices (X5)", async (t) => {
 test.serial(
   "when workers keep dying the container ends with a failure, and nothing is written below (X5)",
   async (t) => {
-    const { code, said } = await endsWithout(/sidemount worker/);
+    const { code, said, kept } = await endsWithout(/sidemount worker/, "without workers.png");
+    t.log(kept);
     t.is(code, 1);
     t.regex(said, /workers keep dying before they serve/);
     t.regex(said, /the mount was lost: stopping the command/);
@@ -242,12 +247,14 @@ test.serial("while a mount is lost no visitor is told that a file does not exist
 });
 
 test.serial("when the process that holds the mount dies the container ends with a failure", async (t) => {
-  const { code } = await endsWithout(/sidemount exec/);
+  const { code, kept } = await endsWithout(/sidemount exec/, "without supervisor.png");
+  t.log(kept);
   t.is(code, 137);
 });
 
 test.serial("when nginx dies the container ends with a failure and says why", async (t) => {
-  const { code, said } = await endsWithout(/nginx: master/);
+  const { code, said, kept } = await endsWithout(/nginx: master/, "without nginx.png");
+  t.log(kept);
   t.is(code, 1);
   t.regex(said, /sidemount-demo: nginx has ended/);
 });

@@ -89,15 +89,15 @@ const KILLS = {
   },
   "everything is killed": async ({ mount, gone }: Round) => {
     await mount.kill();
+    await gone; // each call fails; once the folder is detached, writes would succeed in the one below
     await mount.detach();
-    await gone;
   },
   "the machine loses power": async ({ mount, disk, gone }: Round) => {
     const pids = [mount.child.pid ?? 0, await mount.worker()];
     for (const pid of pids) process.kill(pid, "SIGSTOP");
     await disk?.losePower(() => mount.kill());
-    await mount.detach();
     await gone;
+    await mount.detach();
   },
 };
 
