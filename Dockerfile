@@ -16,12 +16,16 @@ RUN npm ci --omit=dev --ignore-scripts \
 COPY LICENSE ./
 COPY sidecar sidecar
 # Compiles once what every start would compile again; what is compiled depends on the flags of the process. A worker
-# that has nobody to work for loads everything and ends.
+# that has nobody to work for, and what is to be a thread and is none, load everything and end.
 RUN node sidecar/main.ts --version && node --input-type=module --eval ' \
     import { spawnSync } from "node:child_process"; \
     import { workerCommand } from "./sidecar/app.ts"; \
     const [node, ...words] = workerCommand(); \
     spawnSync(node, words, { stdio: "ignore" }); \
+    const env = { ...process.env, NODE_COMPILE_CACHE: "/opt/sidemount/node_modules/.cache/sidemount" }; \
+    for (const thread of ["copies/database-thread", "supervisor/notification-thread"]) \
+      for (const flags of [[], words.slice(0, -2)]) \
+        spawnSync(node, [...flags, `sidecar/${thread}.ts`], { stdio: "ignore", env }); \
     ' && ls node_modules/.cache/sidemount
 
 

@@ -1,7 +1,9 @@
 // copies.db as the rest of copies/ sees it: statements go to the thread that owns the file and come back
 // committed. The thread that answers the kernel never waits for a disk (RULES 16).
 
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+
+import { startThread } from "../lib/thread.ts";
 
 export type SqlValue = string | number | bigint | null;
 export type Row = Record<string, SqlValue>;
@@ -46,12 +48,12 @@ let prepared: Worker | undefined;
 
 /** Has the thread of the next database start and load its code now, which takes longer than opening one. */
 export function prepareDatabaseThread(): void {
-  prepared ??= startThread();
+  prepared ??= databaseThread();
   prepared.unref();
 }
 
-function startThread(): Worker {
-  return new Worker(new URL("./database-thread.ts", import.meta.url), {
+function databaseThread(): Worker {
+  return startThread(new URL("./database-thread.ts", import.meta.url), {
     execArgv: ["--disable-warning=ExperimentalWarning"], // node:sqlite warns at every start that it is new
   });
 }
@@ -72,7 +74,7 @@ export class Database {
    * when the disk is full. `commitDelayMs` acts out a slow disk in tests.
    */
   constructor(path: string, ballast: string, commitDelayMs = 0) {
-    this.#thread = prepared ?? startThread();
+    this.#thread = prepared ?? databaseThread();
     prepared = undefined;
     this.#thread.postMessage({ path, ballast, commitDelayMs } satisfies DatabaseOpening);
     this.#thread.on("message", (answer: DatabaseAnswer) => this.#answered(answer));

@@ -28,6 +28,7 @@ const native = {
     "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
   ),
   umount2: libc.func("int umount2(const char *target, int flags)"),
+  unshare: libc.func("int unshare(int flags)"),
   strlen: libc.func("size_t strlen(void *text)"),
 };
 
@@ -46,6 +47,7 @@ const F_SETLEASE = 1024;
 const F_RDLCK = 0;
 const F_UNLCK = 2;
 const FD_CLOEXEC = 1;
+const CLONE_FILES = 0x400; // unshare(2)
 const LOCK_EX = 2; // flock(2)
 const LOCK_NB = 4;
 const SEEK_DATA = 3; // lseek(2)
@@ -98,6 +100,11 @@ export function ioctl(descriptor: number, request: number, argument: Buffer): nu
 /** ioctl(2) whose argument is a number, for example a descriptor (FICLONE). */
 export function ioctlNumber(descriptor: number, request: number, argument: number): number {
   return checked("ioctl", native.ioctl(descriptor, request, "int", argument));
+}
+
+/** unshare(2): the calling thread has descriptors of its own from now on, at first copies of its process's. */
+export function unshareDescriptors(): void {
+  checked("unshare", native.unshare(CLONE_FILES));
 }
 
 /** fcntl(2) F_SETFL: reads and writes that would wait fail with EAGAIN instead. */

@@ -75,7 +75,7 @@ class Supervision {
   #replaceable = false;
   /** The app's mount and, if asked for, the serve mount. */
   readonly #mounts: OwnedMount[] = [];
-  readonly #notifications = new NameNotifications();
+  #notifications: NameNotifications | undefined;
 
   constructor(options: SuperviseOptions) {
     this.#options = options;
@@ -156,13 +156,12 @@ class Supervision {
     await this.#unlessStopped(this.#prepareMounts());
     const [{ directory }, serve] = this.#mounts as [OwnedMount, OwnedMount | undefined];
     const devices = this.#mounts.map(({ device }) => device);
+    const notifications = new NameNotifications(devices, this.#log);
+    this.#notifications = notifications;
     const spawn = (): WorkerProcess => {
       const worker = new WorkerProcess(workerCommand, workerEnvironment, devices);
       worker.onUpgrade = () => void this.upgrade();
-      worker.onNotify = (mount, bytes, done) => {
-        const device = devices[mount];
-        if (device !== undefined) this.#notifications.write(device, bytes, done);
-      };
+      worker.onNotify = (mount, bytes, done) => notifications.write(mount, bytes, done);
       return worker;
     };
     const serveDirectory = serve?.directory;
@@ -177,6 +176,7 @@ class Supervision {
     await this.#unlessStopped(worker.expect("ready"));
     for (const mount of this.#mounts) await mount.mount();
     worker.send({ type: "mounted" });
+    if (serve !== undefined) notifications.prepare(); // closes wait for those of the serve mount
     const serving = await this.#unlessStopped(worker.expect("serving"));
     this.#replaceable = serving.resends;
     this.#workers.serving();
@@ -213,9 +213,9 @@ class Supervision {
     this.#workers?.end();
     const worker = this.#workers?.current;
     const code = worker === undefined ? EXIT_DONE : await this.#endWorker(worker);
-    await this.#notifications.end(NOTIFICATIONS_MS);
     // Programs that go on without the mount must not write where nobody would find it (RULES 31).
     for (const mount of this.#mounts) await mount.dispose({ keepUnderlay: this.#lost });
+    await this.#notifications?.end(NOTIFICATIONS_MS);
     this.#handover?.remove();
     return code;
   }

@@ -13,7 +13,7 @@ export interface WorkerHandlers {
   onStop(hurry: boolean): void;
   /** No request will come any more: close everything and exit. */
   onUnmounted(): void;
-  /** The supervisor is gone: drain, `unmountLazily` (mount-stack.ts), exit. Nobody will ask for it. */
+  /** The supervisor is gone: drain, `detachServed` (mount-stack.ts), exit. Nobody will ask for it. */
   onOrphaned(): void;
 }
 

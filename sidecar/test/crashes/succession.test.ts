@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { BucketServer } from "../helpers/bucket-server.ts";
-import { mounted, servedSession, session, type Mount } from "../helpers/mounted.ts";
+import { childrenOf, mounted, servedSession, session, type Mount } from "../helpers/mounted.ts";
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
@@ -141,8 +141,10 @@ f.close()`,
   t.is((await server.get("file"))?.toString(), "changed");
 });
 
-test("RULES 27: a notification that waits for a folder's lock does not keep the next worker from serving", async (t) => {
-  t.timeout(120_000);
+/** A mount with a notification in the kernel that waits for a folder's lock, which a look-up holds that nobody answers. */
+async function stuckNotification(
+  t: ExecutionContext,
+): Promise<{ server: BucketServer; mount: Mount; looked: Promise<unknown> }> {
   const { server, mount } = await servedSession(t, DEVICE);
   const supervisor = mount.child;
   t.teardown(() => void supervisor.kill("SIGCONT")); // if this fails half-way: a stopped one cannot be told to end
@@ -156,12 +158,30 @@ test("RULES 27: a notification that waits for a folder's lock does not keep the 
   await delay(500);
   supervisor.kill("SIGCONT");
   for (const endMs = Date.now() + 10_000; !(await waitsForLock(supervisor.pid ?? 0)); await delay(20))
-    if (Date.now() > endMs) return t.fail("no notification got stuck: this tests nothing");
+    if (Date.now() > endMs) throw new Error("no notification got stuck: this tests nothing");
+  return { server, mount, looked };
+}
+
+test("RULES 27: a notification that waits for a folder's lock does not keep the next worker from serving", async (t) => {
+  t.timeout(120_000);
+  const { server, mount, looked } = await stuckNotification(t);
   process.kill(await mount.worker(), "SIGKILL");
   await server.clearFaults();
   t.is(await Promise.race([readFile(mount.path("page"), "utf8"), delay(20_000, "no answer")]), "new");
   t.is(await looked, "ENOENT");
   t.is(await readFile(mount.served("page"), "utf8"), "new");
+});
+
+test("RULES 27: nor does it keep anybody waiting when all of a mount is killed at once", async (t) => {
+  t.timeout(120_000);
+  const { mount, looked } = await stuckNotification(t);
+  t.teardown(() => run("umount", ["-f", "-l", mount.serveDirectory]).catch(() => undefined)); // else it waits for ever
+  const supervisor = mount.child;
+  const ended = once(supervisor, "exit");
+  const workers = await childrenOf(supervisor.pid ?? 0);
+  for (const pid of [supervisor.pid ?? 0, ...workers]) process.kill(pid, "SIGKILL");
+  t.is(await Promise.race([looked, delay(20_000, "no answer")]), "ECONNABORTED");
+  t.is(await Promise.race([ended.then(() => "gone"), delay(20_000, "not gone")]), "gone");
 });
 
 test("locks are held while the worker is replaced", async (t) => {
