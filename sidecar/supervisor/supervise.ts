@@ -176,7 +176,7 @@ class Supervision {
     await this.#unlessStopped(worker.expect("ready"));
     for (const mount of this.#mounts) await mount.mount();
     worker.send({ type: "mounted" });
-    if (serve !== undefined) notifications.prepare(); // closes wait for those of the serve mount
+    notifications.prepare();
     const serving = await this.#unlessStopped(worker.expect("serving"));
     this.#replaceable = serving.resends;
     this.#workers.serving();
