@@ -108,7 +108,7 @@ class Worker {
     this.#beat();
   }
 
-  /** By the supervisor; once that is gone there is no next worker that would wait for the end of this one. */
+  /** By the supervisor, or here if that cannot: better that the next worker might have to wait than that names stay old. */
   #nameWriter(mount: number, descriptor: number): NotificationWriter {
     const here = writeOnPool(descriptor);
     return (bytes, done) =>

@@ -8,6 +8,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 
+import { withoutSignals } from "../lib/system-calls.ts";
 import { startThread } from "../lib/thread.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -38,43 +39,49 @@ interface Waiting extends NotificationRequest {
 
 class Thread {
   readonly #worker: Worker;
-  #done: Done | undefined;
+  #writing: Waiting | undefined;
 
-  constructor(devices: NotificationDevices, onIdle: () => void, onLost: (error: Error) => void) {
-    this.#worker = startThread(new URL("./notification-thread.ts", import.meta.url), {
-      workerData: devices,
-      trackUnmanagedFds: false, // it closes what it has not opened
-      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 }, // of garbage
-    });
+  /** `onLost`: it has ended, and has not written `unwritten`. Throws where the machine gives us no thread. */
+  constructor(
+    devices: NotificationDevices,
+    onIdle: () => void,
+    onLost: (error: unknown, thread: Thread, unwritten: Waiting | undefined) => void,
+  ) {
+    // A signal would come to a thread without the pipe by which Node passes it on.
+    this.#worker = withoutSignals(() =>
+      startThread(new URL("./notification-thread.ts", import.meta.url), {
+        workerData: devices,
+        trackUnmanagedFds: false, // it closes what it has not opened
+        resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 }, // of garbage
+      }),
+    );
     this.#worker.unref();
     this.#worker.on("message", ({ code }: NotificationAnswer) => {
-      this.#answer(code);
+      this.#taken()?.done(code);
       onIdle();
     });
-    this.#worker.on("error", (error) => {
-      this.#answer("EPIPE");
-      onLost(error instanceof Error ? error : new Error(String(error)));
-    });
+    this.#worker.on("error", (error) => onLost(error, this, this.#taken()));
   }
 
   get busy(): boolean {
-    return this.#done !== undefined;
+    return this.#writing !== undefined;
   }
 
-  write({ mount, bytes, done }: Waiting): void {
-    this.#done = done;
-    const own = new Uint8Array(bytes); // a Buffer is part of a larger one, all of which would be copied
-    this.#worker.postMessage({ mount, bytes: own } satisfies NotificationRequest, [own.buffer]);
+  write(waiting: Waiting): void {
+    this.#writing = waiting;
+    const own = new Uint8Array(waiting.bytes); // a Buffer is part of a larger one, all of which would be copied
+    const request: NotificationRequest = { mount: waiting.mount, bytes: own };
+    this.#worker.postMessage(request, [own.buffer]);
   }
 
   async end(): Promise<void> {
     await this.#worker.terminate();
   }
 
-  #answer(code?: string): void {
-    const done = this.#done;
-    this.#done = undefined;
-    done?.(code);
+  #taken(): Waiting | undefined {
+    const writing = this.#writing;
+    this.#writing = undefined;
+    return writing;
   }
 }
 
@@ -83,7 +90,7 @@ export class NameNotifications {
   readonly #devices: NotificationDevices;
   readonly #waiting: Waiting[] = [];
   readonly #threads: Thread[] = [];
-  #lost = false;
+  #threadsMax = THREADS_MAX;
 
   /** `devices`: of the mounts, in the order in which workers number them. */
   constructor(devices: readonly number[], log: Log) {
@@ -98,14 +105,15 @@ export class NameNotifications {
 
   /** `done` is told the error's code if it was refused; EPIPE means that this process cannot write any. */
   write(mount: number, bytes: Uint8Array, done: Done): void {
-    if (this.#lost) return done("EPIPE");
+    if (this.#threadsMax === 0) return done("EPIPE");
     this.#waiting.push({ mount, bytes, done });
     this.#next();
   }
 
   /**
-   * To be called when no worker is left and this process has closed its devices: whatever still waits in the kernel goes on
-   * then, and what the threads hold of the mounts goes with them. Resolves when they are gone, or after `limitMs`.
+   * To be called when no worker is left and this process has closed its devices, so that what was read from them and holds up
+   * a notification has come to its end. With the threads goes what they hold of the mounts. Resolves when they are gone, or
+   * after `limitMs`.
    */
   async end(limitMs: number): Promise<void> {
     this.#waiting.length = 0;
@@ -122,20 +130,28 @@ export class NameNotifications {
   }
 
   #anotherThread(): Thread | undefined {
-    if (this.#threads.length >= THREADS_MAX) return undefined;
-    const thread = new Thread(
-      this.#devices,
-      () => this.#next(),
-      (error) => this.#giveUp(error),
-    );
-    this.#threads.push(thread);
-    return thread;
+    if (this.#threads.length >= this.#threadsMax) return undefined;
+    try {
+      const thread = new Thread(
+        this.#devices,
+        () => this.#next(),
+        (error, lost, unwritten) => this.#goOnWithout(error, lost, unwritten),
+      );
+      this.#threads.push(thread);
+      return thread;
+    } catch (error) {
+      this.#goOnWithout(error);
+      return undefined;
+    }
   }
 
-  /** The workers write them from now on. */
-  #giveUp(error: Error): void {
-    if (!this.#lost) this.#log.warn({ err: error }, "the worker has to notify the kernel of names by itself");
-    this.#lost = true;
+  /** One could not be started, or has ended: no more are, and without any the workers write by themselves. */
+  #goOnWithout(error: unknown, lost?: Thread, unwritten?: Waiting): void {
+    if (lost !== undefined) this.#threads.splice(this.#threads.indexOf(lost), 1);
+    if (unwritten !== undefined) this.#waiting.unshift(unwritten);
+    this.#threadsMax = this.#threads.length;
+    if (this.#threadsMax > 0) return this.#next();
+    this.#log.warn({ err: error }, "the worker has to notify the kernel of names by itself");
     for (const { done } of this.#waiting.splice(0)) done("EPIPE");
   }
 }

@@ -3,10 +3,10 @@
 // While it waits nothing ends it, and as long as it is there so are the descriptors it has. With those of its process it
 // would hold the device from which requests are read: if supervisor and worker were killed at once, the look-up that has the
 // folder's lock would never be answered and neither of the two would ever be gone; nor could whoever looked something up be
-// killed. So it has descriptors of its own: a clone of each device (FUSE_DEV_IOC_CLONE, <linux/fuse.h>) and nothing else. When
-// the last process that reads a device has closed it, the kernel ends the requests that were read from there
-// (fuse_dev_release in fs/fuse/dev.c); the lock is free, the notification comes back, and with this thread goes the last
-// device of the connection.
+// killed. So it has descriptors of its own: a clone of each device (FUSE_DEV_IOC_CLONE, <linux/fuse.h>), and what its event
+// loop waits with. When the last process that reads a device has closed it, the kernel ends the requests that were read from
+// there (fuse_dev_release in fs/fuse/dev.c); the lock is free, the notification comes back, and with this thread goes the last
+// device of the connection. A look-up that nobody had read yet does not end then, but whoever made it can be killed.
 
 import fs from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";

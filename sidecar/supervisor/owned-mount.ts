@@ -71,7 +71,7 @@ export class OwnedMount {
 
   /** After `unmount` and the end of the worker. `keepUnderlay`: programs that go on find a folder that refuses writes. */
   async dispose({ keepUnderlay }: { keepUnderlay: boolean }): Promise<void> {
-    fs.closeSync(this.device); // the last holder: ends a detached connection too
+    fs.closeSync(this.device); // of the last reader: what was read and not answered ends
     if (!this.#mounted) return;
     if (!keepUnderlay) await removeUnderlay(this.directory);
     forgetSupervisor(this.directory);

@@ -25,7 +25,10 @@ export interface SupervisorLink {
   alive(answered: number): void;
   /** What a later worker would need cannot be kept any more. */
   irreplaceable(): void;
-  /** Has the supervisor write a notification to the device of mount number `mount`. EPIPE: it is gone, and may not have. */
+  /**
+   * Has the supervisor write a notification to the device of mount number `mount`. EPIPE: it cannot. ENOTCONN: it is gone, and
+   * nobody may write it any more. The mount will be, too, and a notification that waits here would be in the way.
+   */
   notify(mount: number, bytes: Buffer, done: Notified): void;
   /** Somebody wants the code that is on disk to serve. */
   askForUpgrade(): void;
@@ -40,7 +43,7 @@ class Notifications {
   #nextId = 0;
 
   ask(mount: number, bytes: Buffer, done: Notified): void {
-    if (!process.connected) return done({ code: "EPIPE" });
+    if (!process.connected) return done({ code: "ENOTCONN" });
     const id = this.#nextId++;
     this.#asked.set(id, done);
     say({ type: "notify", id, mount, bytes: bytes.toString("base64") });
@@ -54,7 +57,7 @@ class Notifications {
 
   /** Nobody will answer any more. */
   giveUp(): void {
-    for (const id of this.#asked.keys()) this.answered(id, "EPIPE");
+    for (const id of this.#asked.keys()) this.answered(id, "ENOTCONN");
   }
 }
 

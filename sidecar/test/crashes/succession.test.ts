@@ -4,14 +4,15 @@ import test, { type ExecutionContext } from "ava";
 import { execFile, spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, readlink, stat, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { BucketServer } from "../helpers/bucket-server.ts";
-import { childrenOf, mounted, servedSession, session, type Mount } from "../helpers/mounted.ts";
+import { childrenOf, killIfThere, mounted, servedSession, session, type Mount } from "../helpers/mounted.ts";
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
@@ -172,16 +173,44 @@ test("RULES 27: a notification that waits for a folder's lock does not keep the 
   t.is(await readFile(mount.served("page"), "utf8"), "new");
 });
 
-test("RULES 27: nor does it keep anybody waiting when all of a mount is killed at once", async (t) => {
-  t.timeout(120_000);
-  const { mount, looked } = await stuckNotification(t);
-  t.teardown(() => run("umount", ["-f", "-l", mount.serveDirectory]).catch(() => undefined)); // else it waits for ever
-  const supervisor = mount.child;
-  const ended = once(supervisor, "exit");
-  const workers = await childrenOf(supervisor.pid ?? 0);
-  for (const pid of [supervisor.pid ?? 0, ...workers]) process.kill(pid, "SIGKILL");
-  t.is(await Promise.race([looked, delay(20_000, "no answer")]), "ECONNABORTED");
-  t.is(await Promise.race([ended.then(() => "gone"), delay(20_000, "not gone")]), "gone");
+for (const [how, apartMs] of [
+  ["all of a mount is killed at once", 0],
+  ["first the supervisor is killed and then the worker", 500],
+] as const)
+  test(`RULES 27: nor does it keep anybody waiting when ${how}`, async (t) => {
+    t.timeout(120_000);
+    const { mount, looked } = await stuckNotification(t);
+    const supervisor = mount.child;
+    const ended = once(supervisor, "exit");
+    const all = [supervisor.pid ?? 0, ...(await childrenOf(supervisor.pid ?? 0))];
+    if (apartMs === 0) for (const pid of all) process.kill(pid, "SIGSTOP"); // none sees another one end
+    for (const pid of all) {
+      killIfThere(pid);
+      if (pid === supervisor.pid) await delay(apartMs);
+    }
+    const outcome = await Promise.race([looked, delay(20_000, "no answer")]);
+    if (outcome === "no answer") await run("umount", ["-f", "-l", mount.serveDirectory]); // else it is for ever
+    t.is(outcome, "ECONNABORTED");
+    t.is(await Promise.race([ended.then(() => "gone"), delay(20_000, "not gone")]), "gone");
+  });
+
+test("RULES 27: the thread that notifies has the devices and no other files, and is given no signals", async (t) => {
+  const { mount } = await servedSession(t, DEVICE);
+  const threads = `/proc/${mount.child.pid}/task`;
+  const filesOf = async (thread: string): Promise<string[]> => {
+    const folder = path.join(threads, thread, "fd");
+    const links = (await readdir(folder)).map((name) => readlink(path.join(folder, name)).catch(() => ""));
+    return (await Promise.all(links)).filter((link) => !link.startsWith("anon_inode:"));
+  };
+  let found: string | undefined;
+  for (const endMs = Date.now() + 20_000; found === undefined && Date.now() < endMs; await delay(50))
+    for (const thread of await readdir(threads))
+      if ((await filesOf(thread)).join() === "/dev/fuse,/dev/fuse") found = thread;
+  if (found === undefined) return t.fail("there is none");
+  const status = await readFile(path.join(threads, found, "status"), "utf8");
+  const blocked = BigInt(`0x${/^SigBlk:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  for (const signal of ["SIGTERM", "SIGCHLD", "SIGHUP"] as const)
+    t.true((blocked & (1n << BigInt(constants.signals[signal] - 1))) !== 0n, signal);
 });
 
 test("locks are held while the worker is replaced", async (t) => {

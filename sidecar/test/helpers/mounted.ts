@@ -182,7 +182,7 @@ export class Mount {
   }
 }
 
-function killIfThere(pid: number): boolean {
+export function killIfThere(pid: number): boolean {
   try {
     return process.kill(pid, "SIGKILL");
   } catch (error) {
