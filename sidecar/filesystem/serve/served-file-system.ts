@@ -254,7 +254,10 @@ export class ServedFileSystem extends RefusingChanges implements FileSystem {
     try {
       return await this.#bytes.read(version, offset, length);
     } catch (error) {
-      if (isStale(error)) this.#askAgain(version);
+      if (isStale(error)) {
+        this.#askAgain(version);
+        await this.#nodes.told(); // whoever asks again gets what is there now
+      }
       throw error;
     }
   }
