@@ -27,7 +27,9 @@ behaviour("a download whose curl was killed is completed by the next", async ({ 
   const data = bytes(12 * MB);
   await server.put("source", data);
   await shell(`
-    curl -sS --limit-rate 4M -o file '${url(server.url)}' & sleep 1; kill -9 $!; wait || true
+    curl -sS --limit-rate 1M -o file '${url(server.url)}' &
+    for try in {1..200}; do test -s file && break; sleep 0.05; done; kill -9 $!; wait || true
+    test -s file
     test $(stat -c %s file) -lt ${12 * MB}; curl -sS -C - -o file '${url(server.url)}'`);
   t.true((await server.get(`${top}/file`))?.equals(data));
 });
