@@ -117,7 +117,7 @@ export class NameNotifications {
    */
   async end(limitMs: number): Promise<void> {
     this.#waiting.length = 0;
-    const ended = Promise.all(this.#threads.map((thread) => thread.end()));
+    const ended = Promise.all(this.#threads.splice(0).map((thread) => thread.end()));
     await Promise.race([ended, delay(limitMs, undefined, { ref: false })]);
   }
 
@@ -147,7 +147,11 @@ export class NameNotifications {
 
   /** One could not be started, or has ended: no more are, and without any the workers write by themselves. */
   #goOnWithout(error: unknown, lost?: Thread, unwritten?: Waiting): void {
-    if (lost !== undefined) this.#threads.splice(this.#threads.indexOf(lost), 1);
+    if (lost !== undefined) {
+      const index = this.#threads.indexOf(lost);
+      if (index < 0) return; // it was still starting when all was over
+      this.#threads.splice(index, 1);
+    }
     if (unwritten !== undefined) this.#waiting.unshift(unwritten);
     this.#threadsMax = this.#threads.length;
     if (this.#threadsMax > 0) return this.#next();

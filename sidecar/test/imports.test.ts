@@ -60,10 +60,12 @@ test("imports are found in every form, and not in comments", (t) => {
     const e = await import("./lazy.ts");
     let f: import("./inline.ts").F;
     new Worker(new URL("./thread.ts", import.meta.url));
+    startThread(new URL("./cached-thread.ts", import.meta.url), {});
     createRequire(import.meta.url)("pino-pretty");
   `;
   t.deepEqual(importsOf(text).toSorted(), [
     "./again.ts",
+    "./cached-thread.ts",
     "./effect.ts",
     "./inline.ts",
     "./lazy.ts",

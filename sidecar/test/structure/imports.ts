@@ -12,7 +12,7 @@ const forms = [
   /\brequire\)?\(\s*["']([^"']+)["']\s*\)/g,
   /createRequire\(import\.meta\.url\)\(\s*["']([^"']+)["']\s*\)/g,
   // Threads are started by address.
-  /\bnew Worker\(\s*new URL\(\s*["'](\.[^"']+\.ts)["']\s*,\s*import\.meta\.url\s*\)/g,
+  /\b(?:new Worker|startThread)\(\s*new URL\(\s*["'](\.[^"']+\.ts)["']\s*,\s*import\.meta\.url\s*\)/g,
 ];
 
 /** Module names as written, in code but not in comments. */
