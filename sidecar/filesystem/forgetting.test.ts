@@ -117,7 +117,7 @@ test("what is made is remembered, however much is in use", (t) => {
     trust: { freshnessMs: 0, soleWriter: false },
     monotonicMs: () => 0,
     wallNs: () => 0n,
-    entryChanged: () => undefined,
+    entryChanged: () => Promise.resolve(),
     placeChanged: () => undefined,
     attributesChanged: () => undefined,
     replaced: () => undefined,

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { linkCountOf } from "./attributes-of.ts";
 import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
+import { topOf } from "./departure.ts";
 import type { Explorer, LongListing } from "./explore.ts";
 import { LastAnswers } from "./last-answers.ts";
 import { NAME_MAX_BYTES, OBJECT_NAME_MAX_BYTES } from "./names.ts";
@@ -21,6 +22,8 @@ import { asksAlways, isTrusted } from "./trust.ts";
 
 /** A look-up waits no longer for changes of the name that are under way here. */
 const CHANGE_PATIENCE_MS = 10_000;
+/** How long until the kernel has been told that a folder is gone. */
+const HEARSAY_PATIENCE_MS = 50;
 
 export class Lookup {
   readonly #context: Context;
@@ -36,10 +39,23 @@ export class Lookup {
   /** The node of this name as the trust rule allows it to be known, or undefined: there is none. */
   async find(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {
     for (;;) {
+      const top = topOf(parent);
+      if (top !== this.#context.tree.root && isDirectory(top)) return this.#inDeparted(top);
       const stayed = this.#watchPlace(parent);
       const found = await this.#find(parent, name, signal);
       if (found !== undefined || stayed()) return found;
     }
+  }
+
+  /**
+   * There is nothing in a folder that was taken away. A path may lead to it only because the kernel has not heard of that yet:
+   * ESTALE makes it walk the path again. That is waited for, but not for long: a rename holds the lock which the kernel needs
+   * to hear of it.
+   */
+  async #inDeparted({ departure }: DirectoryNode): Promise<undefined> {
+    if (departure?.isKnown === true) return undefined;
+    await Promise.race([departure?.told, delay(HEARSAY_PATIENCE_MS)]);
+    throw new FileSystemError("ESTALE", "the folder was removed elsewhere");
   }
 
   async #find(parent: DirectoryNode, name: string, signal?: AbortSignal): Promise<Node | undefined> {

@@ -285,7 +285,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     return new Tree({
       ...options,
       isBuried: (object) => this.#parts.tombstones.isBuried(object),
-      entryChanged: (parent, name) => void this.#kernel?.entryChanged(parent.id, name),
+      entryChanged: async (parent, name) => this.#kernel?.entryChanged(parent.id, name),
       attributesChanged: (node) => {
         if (node.lookupCount > 0) void this.#kernel?.attributesChanged(node.id);
         this.#serveMount?.attributesChanged(node);

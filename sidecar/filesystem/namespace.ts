@@ -6,6 +6,7 @@ import type { ObjectInfo } from "../bucket/bucket.ts";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Context } from "./context.ts";
 import { contentTypeOf } from "./content-type.ts";
+import { requireAttached } from "./departure.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Caller, FileKind } from "./filesystem.ts";
 import type { Folders } from "./folders.ts";
@@ -52,7 +53,7 @@ export class Namespace {
   /** Refuses a name that is taken or that no object can have, and waits for renames above to end. */
   async checkFree(parent: DirectoryNode, name: string): Promise<void> {
     await movesEnded(parent);
-    if (!this.#context.tree.isAttached(parent)) throw new FileSystemError("ENOENT", "the folder was removed");
+    requireAttached(parent);
     checkNewName(name, this.#context.tree.objectName(parent) + name);
     if (parent.children.has(name)) throw new FileSystemError("EEXIST", `${name} exists`);
   }

@@ -12,6 +12,7 @@ import type { Summed } from "../copies/snapshot.ts";
 import type { SharedRun } from "../lib/shared-run.ts";
 import { Turn } from "../lib/turn.ts";
 import { Children } from "./children.ts";
+import type { Departure } from "./departure.ts";
 import { FileSystemError } from "./errors.ts";
 import type { StoredAttributes } from "./metadata.ts";
 import type { OwedState } from "./owing.ts";
@@ -254,6 +255,8 @@ export class DirectoryNode extends NodeBase {
   overlaid = false;
   /** Answers to questions that are older say nothing of what is below: it had another name then. */
   movedSerial = 0;
+  /** Set when somebody else has taken the folder away. */
+  departure: Departure | undefined;
   readonly changes = new Turn();
 
   /** True where a rename under way makes the tree the only truth. */

@@ -10,6 +10,7 @@ import { setImmediate as turnOfTheLoop, setTimeout as delay } from "node:timers/
 import type { Dated, ObjectInfo } from "../bucket/bucket.ts";
 import { runInAll } from "../lib/turn.ts";
 import type { Context } from "./context.ts";
+import { requireAttached } from "./departure.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
@@ -59,6 +60,7 @@ export class FolderRenamer {
     await movesAroundEnded(node, to.parent);
     const { parent, name } = node;
     if (parent === undefined) throw new FileSystemError("EINVAL", "the root cannot be renamed");
+    requireAttached(to.parent);
     const destination = `${tree.objectName(to.parent)}${to.name}/`;
     checkNewName(to.name, destination);
     this.#folders.checkName(destination);

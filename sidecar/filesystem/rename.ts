@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { isBucketError } from "../bucket/errors.ts";
 import type { Dated, Expected, ObjectInfo } from "../bucket/bucket.ts";
 import type { Context } from "./context.ts";
+import { requireAttached } from "./departure.ts";
 import { FileSystemError } from "./errors.ts";
 import type { Explorer } from "./explore.ts";
 import type { RenameFlag } from "./filesystem.ts";
@@ -65,6 +66,7 @@ export class FileRenamer {
     const { tree } = this.#context;
     await movesEnded(node);
     await movesEnded(to.parent);
+    requireAttached(to.parent);
     checkNewName(to.name, tree.objectName(to.parent) + to.name);
     const target = to.parent.children.get(to.name);
     if (target === node) return;

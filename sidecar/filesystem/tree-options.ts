@@ -17,8 +17,8 @@ export interface TreeOptions {
   readonly journal: NodeJournal;
   readonly monotonicMs: () => number;
   readonly wallNs: () => bigint;
-  /** A name the kernel may remember now stands for something else, or nothing. */
-  readonly entryChanged: (parent: DirectoryNode, name: string) => void;
+  /** A name the kernel may remember now stands for something else, or nothing. Resolves when the kernel knows. */
+  readonly entryChanged: (parent: DirectoryNode, name: string) => Promise<void>;
   readonly attributesChanged: (node: Node) => void;
   /** As `entryChanged`, also where the change was made here: for those who are not told by the call itself. */
   readonly placeChanged: (parent: DirectoryNode, name: string, node: Node) => void;

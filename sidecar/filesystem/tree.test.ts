@@ -34,7 +34,7 @@ function newTree(hierarchical = false) {
     trust: { freshnessMs: 60_000, soleWriter: false },
     monotonicMs: () => 0,
     wallNs: () => 0n,
-    entryChanged: (_, name) => events.push(`entry ${name}`),
+    entryChanged: async (_, name) => void events.push(`entry ${name}`),
     placeChanged: () => undefined,
     attributesChanged: (node: Node) => events.push(`attributes ${node.name}`),
     replaced: (node) => events.push(`replaced ${node.name}`),

@@ -1,13 +1,13 @@
 // The tree as far as it is known, and how answers of the bucket change it.
 //
-// Every answer is taken in through an Observation, which remembers when its request began: for a name that
-// changed here since, the answer says nothing (RULES 7), and a lower generation never replaces a higher one, unless a
-// folder that was renamed elsewhere may have brought it: then if it was asked for since.
-// A remote replacement makes a new node; the old one lives on for those who have it open.
+// Every answer is taken in through an Observation, which remembers when its request began: for a name that changed here
+// since, it says nothing (RULES 7), and a lower generation never replaces a higher one, unless a folder that was renamed
+// elsewhere may have brought it: then if it was asked for since. A replacement makes a new node; the old one lives on.
 
 import type { ObjectInfo } from "../bucket/bucket.ts";
 import { ROOT_INODE, type InodeId } from "./filesystem.ts";
 import { FileSystemError } from "./errors.ts";
+import { Departure, topOf } from "./departure.ts";
 import { decodeAttributes, type OwnerAndMode } from "./metadata.ts";
 import { DirectoryNode, FileNode, SpecialNode, isDirectory, isFile, type Node } from "./nodes.ts";
 import { NodeTable } from "./node-table.ts";
@@ -55,7 +55,7 @@ export class Tree {
 
   /** Whether the node still has a name that leads to it from the root. */
   isAttached(node: Node): boolean {
-    return node === this.root || (node.parent !== undefined && this.isAttached(node.parent));
+    return topOf(node) === this.root;
   }
 
   /** Name of the object behind a node; a folder's ends in "/", the root's is the prefix. */
@@ -315,8 +315,7 @@ export class Tree {
   }
 
   #detachForeign(directory: DirectoryNode, node: Node): void {
-    const { name } = node;
-    const known = node.lookupCount > 0;
+    const { name, lookupCount } = node;
     this.detach(node);
     this.touch(directory);
     if (isDirectory(node)) this.#options.attributesChanged(directory);
@@ -324,7 +323,8 @@ export class Tree {
       node.supplanted = true;
       this.#options.replaced(node, directory);
     }
-    if (known) this.#options.entryChanged(directory, name);
+    const telling = lookupCount > 0 ? this.#options.entryChanged(directory, name) : Promise.resolve();
+    if (isDirectory(node)) node.departure = new Departure(telling);
   }
 
   #refreshAttributes(node: Node, object: ObjectInfo): void {

@@ -36,7 +36,7 @@ function newServed() {
     trust: { freshnessMs: 60_000, soleWriter: false },
     monotonicMs: () => 0,
     wallNs: () => 0n,
-    entryChanged: () => undefined,
+    entryChanged: () => Promise.resolve(),
     placeChanged: (parent, name) => nodes.nameChanged(parent, name),
     attributesChanged: (node) => nodes.attributesChanged(node),
     replaced: () => undefined,

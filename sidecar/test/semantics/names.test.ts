@@ -3,6 +3,7 @@
 import test from "ava";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import type { BucketServer } from "../helpers/bucket-server.ts";
 import { onEachChannel, python } from "../helpers/mounted.ts";
 import { TRIED } from "../helpers/python-words.ts";
 import { behaviours } from "../helpers/settings.ts";
@@ -180,21 +181,61 @@ behaviour(
   },
 );
 
+/** Python: has `jobs` open as `folder`, whose only object, `one`, somebody else removes, and then waits until that shows. */
+const TAKEN_AWAY = (server: BucketServer, top: string) => `${TRIED}
+import time, urllib.request
+def elsewhere(method, url, data=None):
+    urllib.request.urlopen(urllib.request.Request("${server.url}" + url, data=data, method=method))
+folder = os.open("jobs", os.O_RDONLY|os.O_DIRECTORY)
+print(os.listdir("jobs"))
+elsewhere("DELETE", "/storage/v1/b/test/o/${top}%2Fjobs%2Fone")
+time.sleep(${TRUST_ENDED_MS / 1000})
+`;
+
 behaviour(
   "a folder whose last object somebody else has taken away is gone, and empty for a program that has it open",
   async ({ t, setting, server, top, python }) => {
     await server.put(`${top}/jobs/one`, "1");
-    const seen = await python(`import time, urllib.request
-folder = os.open("jobs", os.O_RDONLY|os.O_DIRECTORY)
-print(os.listdir("jobs"))
-object = "${server.url}/storage/v1/b/test/o/${top}%2Fjobs%2Fone"
-urllib.request.urlopen(urllib.request.Request(object, method="DELETE"))
-time.sleep(${TRUST_ENDED_MS / 1000})
+    const seen = await python(`${TAKEN_AWAY(server, top)}
 print(os.path.exists("jobs"))
 try: print(os.listdir(folder))
-except OSError as e: print(e.strerror)`);
+except OSError as e: print(e.strerror)
+open("file", "w").close(); os.mkdir("aside")
+print(tried(lambda: os.open("one", os.O_RDONLY, dir_fd=folder)), tried(lambda: os.unlink("one", dir_fd=folder)))
+print(tried(lambda: os.open("two", os.O_RDWR|os.O_CREAT, dir_fd=folder)), tried(lambda: os.mkdir("two", dir_fd=folder)))
+print(tried(lambda: os.symlink("file", "two", dir_fd=folder)), tried(lambda: os.mkfifo("two", dir_fd=folder)))
+print(tried(lambda: os.rename("file", "two", dst_dir_fd=folder)), tried(lambda: os.rename("aside", "two", dst_dir_fd=folder)))
+print(sorted(os.listdir(".")))`);
     const listed = setting === "native" ? "No such file or directory" : "[]"; // CHANNELS: libfuse has no path for it
-    t.is(seen, `['one']\nFalse\n${listed}\n`);
+    t.is(
+      seen,
+      `['one']\nFalse\n${listed}\nENOENT ENOENT\nENOENT ENOENT\nENOENT ENOENT\nENOENT ENOENT\n['aside', 'file']\n`,
+    );
+  },
+);
+
+behaviour(
+  "what is made in an open folder that somebody else has taken away makes it again, until that was noticed",
+  async ({ t, setting, server, top, python }) => {
+    await server.put(`${top}/jobs/one`, "1");
+    const seen = await python(`${TAKEN_AWAY(server, top)}
+print(tried(lambda: os.write(os.open("two", os.O_WRONLY|os.O_CREAT, dir_fd=folder), b"2")))
+print(os.path.exists("jobs") and os.listdir("jobs"))`);
+    // libfuse knows folders by their path, which is looked for each time.
+    t.is(seen, setting === "native" ? "['one']\nENOENT\nFalse\n" : "['one']\nok\n['two']\n");
+    if (setting !== "native") t.is((await server.get(`${top}/jobs/two`))?.toString(), "2");
+  },
+);
+
+behaviour(
+  "a path leads to the folder that somebody else has made anew, also while a program has the one before open",
+  async ({ t, server, top, python }) => {
+    await server.put(`${top}/jobs/one`, "1");
+    const seen = await python(`${TAKEN_AWAY(server, top)}
+print(os.path.exists("jobs"))
+elsewhere("POST", "/upload/storage/v1/b/test/o?uploadType=media&name=${top}%2Fjobs%2Ftwo", b"2")
+print(open("jobs/two").read(), os.listdir("jobs"))`);
+    t.is(seen, "['one']\nFalse\n2 ['two']\n");
   },
 );
 

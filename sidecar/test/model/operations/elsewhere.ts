@@ -100,20 +100,25 @@ const remove = operation("delete elsewhere", 3, index, async (run, number) => {
   run.note(`elsewhere: delete ${JSON.stringify(found.path)}`);
   await run.world.server.remove(`${run.top}/${found.path}`);
   unlinkSync(path.join(run.plain, found.path));
-  await dropVanished(run, path.dirname(found.path));
+  const vanished = await dropVanished(run, path.dirname(found.path));
   await untilVisible(run);
+  // Until it is looked for, what is made in it through an open folder makes it again (SEMANTICS, Names).
+  if (vanished !== undefined) await run.both("A", { call: "status", path: vanished, follow: false });
 });
 
-/** A folder without an object of its own is gone with the last thing in it. */
-async function dropVanished(run: Run, folder: string): Promise<void> {
-  if (run.world.hierarchical) return;
+/** A folder without an object of its own is gone with the last thing in it. Answers the highest of those that are. */
+async function dropVanished(run: Run, folder: string): Promise<string | undefined> {
+  if (run.world.hierarchical) return undefined;
+  let highest: string | undefined;
   for (let each = folder; each !== "."; each = path.dirname(each)) {
-    if ((await run.world.server.names(`${run.top}/${each}/`)).length > 0) return;
+    if ((await run.world.server.names(`${run.top}/${each}/`)).length > 0) break;
     const { ino } = statSync(path.join(run.plain, each), { bigint: true });
-    if (run.everything().some(({ path: below }) => below.startsWith(`${each}/`))) return;
+    if (run.everything().some(({ path: below }) => below.startsWith(`${each}/`))) break;
     run.implied.delete(ino);
     rmdirSync(path.join(run.plain, each));
+    highest = each;
   }
+  return highest;
 }
 
 export const ELSEWHERE = [put, remove];
