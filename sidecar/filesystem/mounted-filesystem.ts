@@ -274,6 +274,7 @@ export class MountedFileSystem extends NameOperations implements FileSystem {
     this.#parts.inherited.stop();
     this.#parts.tombstones.stop();
     this.#parts.staleTails.stop();
+    this.#parts.lateStores.stop();
     this.#parts.foreignChanges.stop();
     await this.#parts.patcher.flushAll();
     this.#parts.writeBack?.stop();

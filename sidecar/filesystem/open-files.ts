@@ -11,6 +11,7 @@ import type { Context } from "./context.ts";
 import { FileSystemError } from "./errors.ts";
 import type { HandleId, OpenedFile } from "./filesystem.ts";
 import type { FileNode, OpenFile } from "./nodes.ts";
+import type { LateStores } from "./late-stores.ts";
 import { takeFromKernel, unshare, type Resting } from "./resting.ts";
 import type { SealedCopy } from "./serve/witness.ts";
 import { FETCH_IN_OPEN_BYTES, FETCH_WHOLE_BYTES, PAGE_CACHE_BYTES } from "./sizes.ts";
@@ -29,12 +30,14 @@ function isAppendToLarge({ size, version }: FileNode, flags: number): boolean {
 export class OpenFiles {
   readonly #context: Context;
   readonly #resting: Resting;
+  readonly #lateStores: LateStores;
   readonly #handles = new Map<HandleId, OpenFile>();
   #nextHandle: number;
 
-  constructor(context: Context, resting: Resting) {
+  constructor(context: Context, { resting, lateStores }: { resting: Resting; lateStores: LateStores }) {
     this.#context = context;
     this.#resting = resting;
+    this.#lateStores = lateStores;
     this.#nextHandle = context.journal.firstOf("handle", 1);
   }
 
@@ -169,7 +172,10 @@ export class OpenFiles {
     this.#handles.delete(id);
     node.removeHandle(handle);
     this.#context.journal.note(node);
-    if (node.opened.size > 0) return;
+    if (node.opened.size > 0) {
+      if (node.writers === 0) this.#lateStores.watch(node);
+      return;
+    }
     try {
       if (node.saveError !== undefined) await this.#resting.giveUp(node);
     } finally {
@@ -183,7 +189,8 @@ export class OpenFiles {
     let count = 0;
     for (const node of nodes) {
       if (!this.#context.tree.isAttached(node) && node.conflict === undefined) continue;
-      if (node.save?.running === true || (node.writers > 0 && node.copy?.changed() === true)) count += 1;
+      const willBeSaved = node.writers > 0 || this.#lateStores.isWatching(node);
+      if (node.save?.running === true || (willBeSaved && node.copy?.changed() === true)) count += 1;
     }
     return count;
   }
@@ -248,6 +255,7 @@ export class OpenFiles {
     this.#context.journal.reserve("handle", this.#nextHandle);
     const id = this.#nextHandle++ as HandleId;
     this.restore({ id, node, writable, append, running, opener: 0, position: new ReaderPosition() });
+    if (node.writers === 0) this.#lateStores.watch(node);
     if (node.access === "kernel" && node.backing !== undefined) {
       if (writable) {
         node.contentSerial += 1;

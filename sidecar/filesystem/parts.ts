@@ -14,6 +14,7 @@ import { FolderPlaceholders } from "./folder-placeholders.ts";
 import { FolderResources } from "./folder-resources.ts";
 import { ForeignChanges } from "./foreign-changes.ts";
 import { InheritedCloses } from "./inherited.ts";
+import { LateStores } from "./late-stores.ts";
 import { Lookup } from "./lookup.ts";
 import { Namespace } from "./namespace.ts";
 import { OpenFiles } from "./open-files.ts";
@@ -38,7 +39,8 @@ export function makeParts(context: Context) {
   const times = new VersionTimes(context.wallNs);
   const saver = new Saver(context, patcher, times);
   const resting = new Resting(context, saver);
-  const openFiles = new OpenFiles(context, resting);
+  const lateStores = new LateStores(context, saver);
+  const openFiles = new OpenFiles(context, { resting, lateStores });
   const folders = context.hierarchical
     ? new FolderResources(context, patcher)
     : new FolderPlaceholders(context, patcher);
@@ -63,6 +65,7 @@ export function makeParts(context: Context) {
     patcher,
     saver,
     resting,
+    lateStores,
     openFiles,
     namespace,
     contested: new Contested(context, lookup, openFiles),

@@ -6,7 +6,7 @@ import { isBucketError } from "../../bucket/errors.ts";
 import type { Context } from "../context.ts";
 import type { OpenDirectories } from "../directories.ts";
 import type { HandleId, InodeId } from "../filesystem.ts";
-import { isDirectory, type Node } from "../nodes.ts";
+import { isDirectory, type FileNode, type Node } from "../nodes.ts";
 import type { Face } from "../../handover/journal.ts";
 import type { Parts } from "../parts.ts";
 import type { HandoverDatabase } from "../../handover/database.ts";
@@ -62,10 +62,16 @@ export async function resumeOwed(
     parts.namespace.awaitReaders(parent, node, name);
   for (const node of restored?.patches ?? [])
     if (context.tree.isAttached(node)) background.start("owe patch", () => parts.patcher.owe(node));
-  for (const node of restored?.files ?? [])
-    if (node.opened.size === 0 && node.copy !== undefined) parts.resting.soon(node);
+  for (const node of restored?.files ?? []) restUnlessUsed(node, parts);
   if (restored !== undefined) await parts.writeBack?.restore(restored.files);
   parts.staleTails.watch();
+}
+
+/** Goes on with what is done with files that nobody writes to any more. */
+function restUnlessUsed(node: FileNode, { resting, lateStores }: Parts): void {
+  if (node.copy === undefined) return;
+  if (node.opened.size === 0) resting.soon(node);
+  else if (node.writers === 0) lateStores.watch(node);
 }
 
 /** What an earlier run owed, without what is the affair of a node that is here again. */

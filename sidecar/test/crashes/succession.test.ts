@@ -142,6 +142,30 @@ f.close()`,
   t.is((await server.get("file"))?.toString(), "changed");
 });
 
+test("RULES 1: what a mapping stores after its close is looked for also by a worker that has taken over", async (t) => {
+  const { server, mount } = await session(t, DEVICE);
+  await writeFile(mount.path("file"), "content".padEnd(4096, "."));
+  const program = python(
+    t,
+    `import ctypes, os, sys
+libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p
+f = os.open("${mount.path("file")}", os.O_RDWR); reader = os.open("${mount.path("file")}", os.O_RDONLY)
+address = libc.mmap(None, 4096, 3, 1, f, ctypes.c_long(0)); os.close(f)
+print("closed", flush=True); sys.stdin.readline()
+ctypes.memmove(address, b"changed", 7); sys.stdin.readline()`,
+  );
+  await once(program.stdout, "data");
+  process.kill(await mount.worker(), "SIGKILL");
+  await until(() => said(mount, "another worker serves").length === 1);
+  program.stdin.write("\n");
+  const stored = async (): Promise<string | undefined> => (await server.get("file"))?.toString("utf8", 0, 7);
+  for (const endMs = Date.now() + 10_000; Date.now() < endMs && (await stored()) !== "changed";)
+    await delay(100);
+  t.is(await stored(), "changed");
+  program.stdin.end();
+  t.deepEqual(await once(program, "exit"), [0, null]);
+});
+
 /** A mount with a notification in the kernel that waits for a folder's lock, which a look-up holds that nobody answers. */
 async function stuckNotification(
   t: ExecutionContext,

@@ -35,6 +35,8 @@ const GATHERED = new Set([
   "set_times",
   "handle_set_times",
   "rename",
+  "rename_to",
+  "rename_from",
 ]);
 const GATHERING_MS = 1200;
 

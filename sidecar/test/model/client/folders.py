@@ -25,9 +25,19 @@ def unlink_at(place, at, name):
     os.unlink(name, dir_fd=place.slots[at])
 
 
+def rename_to(place, path, at, name):
+    os.rename(place.path(path), name, dst_dir_fd=place.slots[at])
+
+
+def rename_from(place, at, name, to):
+    os.rename(name, place.path(to), src_dir_fd=place.slots[at])
+
+
 CALLS = {
     "handle_entries": handle_entries,
     "open_at": open_at,
     "make_folder_at": make_folder_at,
     "unlink_at": unlink_at,
+    "rename_to": rename_to,
+    "rename_from": rename_from,
 }

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { operation } from "../operation.ts";
-import { component } from "../paths.ts";
+import { component, drawnPath, freshPath } from "../paths.ts";
 import type { Handle, Run } from "../run.ts";
 import { index, mode } from "./draw.ts";
 
@@ -84,4 +84,26 @@ const unlinkAt = operation(
   },
 );
 
-export const FOLDERS = [entries, openFolderAgain, openAt, makeFolderAt, unlinkAt];
+const renameTo = operation(
+  "renameat into an open folder",
+  3,
+  fc.record({ path: drawnPath, on: index, name: component }),
+  async (run, { path, on, name }) => {
+    const folder = openFolder(run, on);
+    if (folder === undefined) return;
+    await run.both(folder.who, { call: "rename_to", path: run.path(path), at: folder.slot, name });
+  },
+);
+
+const renameFrom = operation(
+  "renameat out of an open folder",
+  2,
+  fc.record({ on: index, name: component, to: freshPath }),
+  async (run, { on, name, to }) => {
+    const folder = openFolder(run, on);
+    if (folder === undefined) return;
+    await run.both(folder.who, { call: "rename_from", at: folder.slot, name, to: run.path(to) });
+  },
+);
+
+export const FOLDERS = [entries, openFolderAgain, openAt, makeFolderAt, unlinkAt, renameTo, renameFrom];

@@ -65,8 +65,10 @@ const close = operation("close", 12, index, async (run, number) => {
   if (handle === undefined) return;
   run.dropHandle(handle);
   await run.both(handle.who, { call: "close", slot: handle.slot });
-  // A reader's close saves only what nobody else will.
-  const saves = handle.writable ? !isEmptyAndOpen(run, handle.who, handle.inode) : !run.isOpen(handle.inode);
+  // A reader's close saves only what nobody else will; what was stored through a mapping is saved soon.
+  const saves = handle.writable
+    ? !isEmptyAndOpen(run, handle.who, handle.inode)
+    : !run.isOpen(handle.inode) && !run.storedAfterClose;
   if (saves) await run.requireSaved(handle.inode);
 });
 
