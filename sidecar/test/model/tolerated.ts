@@ -21,30 +21,16 @@ const TOLERATED: readonly Tolerated[] = [
     reason:
       "libfuse has no path for a folder or FIFO that was removed, nor for a removed file of such a folder (CHANNELS, Open files that lose their name)",
     applies: (onMount, _onPlain, run, call) =>
-      fails(onMount, "ENOENT", run) &&
+      run.world.settings.channel === "native" &&
+      "errno" in onMount &&
+      onMount.errno === "ENOENT" &&
       "slot" in call &&
       run.handles.some(
         ({ slot, folder, special, inode }) =>
           slot === call.slot && (folder || special || run.bereftSlots.has(slot)) && !run.hasName(inode),
       ),
   },
-  {
-    reason:
-      "libfuse takes a folder that somebody else removed for what has its name now (CHANNELS, Open files that lose their name)",
-    applies: (onMount, _onPlain, run, call) =>
-      fails(onMount, "EIO", run) &&
-      run.handles.some(
-        ({ slot, folder, inode }) =>
-          folder &&
-          !run.hasName(inode) &&
-          (("slot" in call && slot === call.slot) || ("at" in call && slot === call.at)),
-      ),
-  },
 ];
-
-function fails(onMount: Answer, errno: string, run: Run): boolean {
-  return run.world.settings.channel === "native" && "errno" in onMount && onMount.errno === errno;
-}
 
 function withoutFolderTimes(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;

@@ -103,8 +103,18 @@ const remove = operation("delete elsewhere", 3, index, async (run, number) => {
   const vanished = await dropVanished(run, path.dirname(found.path));
   await untilVisible(run);
   // Until it is looked for, what is made in it through an open folder makes it again (SEMANTICS, Names).
-  if (vanished !== undefined) await run.both("A", { call: "status", path: vanished, follow: false });
+  if (vanished === undefined) return;
+  await run.both("A", { call: "status", path: vanished, follow: false });
+  if (run.world.settings.channel === "native") await closeVanished(run);
 });
+
+/** There, an open folder that somebody else has removed stands for whatever has its path (CHANNELS, Open files that lose their name). */
+async function closeVanished(run: Run): Promise<void> {
+  for (const handle of run.handles.filter(({ folder, inode }) => folder && !run.hasName(inode))) {
+    run.dropHandle(handle);
+    await run.both(handle.who, { call: "close", slot: handle.slot });
+  }
+}
 
 /** A folder without an object of its own is gone with the last thing in it. Answers the highest of those that are. */
 async function dropVanished(run: Run, folder: string): Promise<string | undefined> {
