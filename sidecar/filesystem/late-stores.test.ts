@@ -42,3 +42,19 @@ test("what could not be uploaded is tried again, and kept when the last reader h
   const [kept] = await state.database.read("SELECT object, state, error FROM copies");
   t.like(kept, { object: "f", state: "failed", error: "no answer" });
 });
+
+test("RULES 10: what a close could not store is not tried again, although others read the file", async (t) => {
+  const { names, fileSystem, inode, mappingEnds } = await storedLate(t);
+  let tries = 0;
+  names.beforeInsert = () => {
+    tries += 1;
+    return Promise.reject(new BucketError("unavailable", "no answer"));
+  };
+  const { handle } = await fileSystem.open(CALLER, inode, constants.O_WRONLY);
+  await fileSystem.write(CALLER, inode, handle, 0, Buffer.from("refused"));
+  await t.throwsAsync(fileSystem.flush(CALLER, inode, handle));
+  await fileSystem.release(inode, handle);
+  await mappingEnds();
+  await delay(1500);
+  t.is(tries, 1);
+});

@@ -12,11 +12,18 @@ const LOOK_MS = 1000;
 /** After failures it is tried again less and less often, until at last this often. */
 const RETRY_MAX_MS = 60_000;
 
+interface Watch {
+  timer?: NodeJS.Timeout;
+  /** Until the next try after a failure. */
+  retryMs: number;
+  /** Why the last try failed. */
+  error?: unknown;
+}
+
 export class LateStores {
   readonly #context: Context;
   readonly #saver: Saver;
-  readonly #watched = new Map<FileNode, NodeJS.Timeout | undefined>();
-  #stopped = false;
+  readonly #watched = new Map<FileNode, Watch>();
 
   constructor(context: Context, saver: Saver) {
     this.#context = context;
@@ -25,10 +32,10 @@ export class LateStores {
 
   /** Somebody reads the file, and nobody has it open for writing. */
   watch(node: FileNode): void {
-    const { copy, saveError, version } = node;
-    if (copy?.changedUnseen !== true && copy?.dirty !== true) return; // where it is neither, no mapping can be stored through
-    if (saveError !== undefined || version === undefined) return; // a close failed: RULES 10
-    if (!this.#watched.has(node)) this.#lookAfter(node, FIRST_LOOK_MS, LOOK_MS);
+    if (this.#watched.has(node) || node.version === undefined || !mayHaveChanged(node)) return;
+    const watch = { retryMs: LOOK_MS };
+    this.#watched.set(node, watch);
+    this.#lookAfter(FIRST_LOOK_MS, node, watch);
   }
 
   /** Whether the file is one of those whose changes no close will bring to the bucket. */
@@ -37,49 +44,55 @@ export class LateStores {
   }
 
   stop(): void {
-    this.#stopped = true;
-    for (const timer of this.#watched.values()) clearTimeout(timer);
+    for (const { timer } of this.#watched.values()) clearTimeout(timer);
     this.#watched.clear();
   }
 
-  #lookAfter(node: FileNode, delayMs: number, nextMs: number): void {
-    if (this.#stopped) return;
-    const timer = setTimeout(() => {
-      this.#watched.set(node, undefined);
-      this.#context.background.start("look for late stores", () => this.#look(node, nextMs));
-    }, delayMs);
-    this.#watched.set(node, timer);
+  #lookAfter(delayMs: number, node: FileNode, watch: Watch): void {
+    watch.timer = setTimeout(
+      () => this.#context.background.start("look for late stores", () => this.#look(node, watch)),
+      delayMs,
+    );
   }
 
-  /** Looks again in `nextMs`, or after a failure, if the file may still be stored to. */
-  async #look(node: FileNode, nextMs: number): Promise<void> {
-    const stored = this.#isLeftToReaders(node) ? await this.#saveIfChanged(node) : true;
-    if (!this.#isLeftToReaders(node) || (stored && node.copy?.changedUnseen !== true)) {
+  async #look(node: FileNode, watch: Watch): Promise<void> {
+    if (this.#isLeftToReaders(node, watch)) await this.#saveIfChanged(node, watch);
+    if (this.#watched.get(node) !== watch) return; // stopped
+    if (!this.#isLeftToReaders(node, watch) || !mayHaveChanged(node)) {
       this.#watched.delete(node);
       return;
     }
-    if (stored) this.#lookAfter(node, LOOK_MS, LOOK_MS);
-    else this.#lookAfter(node, nextMs, Math.min(2 * nextMs, RETRY_MAX_MS));
+    this.#lookAfter(watch.error === undefined ? LOOK_MS : watch.retryMs, node, watch);
+    watch.retryMs = watch.error === undefined ? LOOK_MS : Math.min(2 * watch.retryMs, RETRY_MAX_MS);
   }
 
-  /** Whether all that was stored is in the bucket, or acknowledged. */
-  async #saveIfChanged(node: FileNode): Promise<boolean> {
+  async #saveIfChanged(node: FileNode, watch: Watch): Promise<void> {
     const { owing, log } = this.#context;
+    watch.error = undefined;
     try {
-      if (!(await this.#saver.changed(node))) return true;
+      if (!(await this.#saver.changed(node))) return;
       node.contentSerial += 1;
       await (owing()?.acknowledge(node, true) ?? this.#saver.save(node));
-      return true;
     } catch (error) {
+      watch.error = error;
       const { name } = node;
       log.error({ object: name, err: error }, "a change after the last close could not be uploaded");
-      return false;
     }
   }
 
-  /** Once a program may write to it again, that program's close stores it; without readers, Resting does. */
-  #isLeftToReaders(node: FileNode): boolean {
-    const named = node.conflict !== undefined || this.#context.tree.isAttached(node);
-    return named && node.copy !== undefined && node.opened.size > 0 && node.writers === 0;
+  /**
+   * Once a program may write to it again, that program's close stores it; without readers, Resting does. What a close could not
+   * store, its program knows of, and nobody tries again (RULES 10).
+   */
+  #isLeftToReaders(node: FileNode, { error }: Watch): boolean {
+    const { copy, opened, writers, saveError, conflict } = node;
+    if (copy?.retired !== false || opened.size === 0 || writers > 0) return false;
+    if (saveError !== undefined && saveError !== error) return false;
+    return conflict !== undefined || this.#context.tree.isAttached(node);
   }
+}
+
+/** Whether its copy may differ from what the bucket has, or may come to do so through a mapping. */
+function mayHaveChanged({ copy }: FileNode): boolean {
+  return copy?.changedUnseen === true || copy?.dirty === true;
 }
