@@ -302,6 +302,7 @@ test("RULES 7: an answer that was on its way when the message came is taken in, 
 
 test("changes made here are recognised, also when the message comes before our own answer", async (t) => {
   const { fileSystem, note, old, asked, expired } = await inProcess(t);
+  old.put("before");
   await list(fileSystem);
   const answers = Promise.withResolvers<void>();
   old.beforeAnswer = () => {
@@ -319,7 +320,7 @@ test("changes made here are recognised, also when the message comes before our o
   await delay(200);
   t.deepEqual(
     await asked(async () => {
-      t.deepEqual(await list(fileSystem), ["d", "l"]);
+      t.deepEqual(await list(fileSystem), ["before", "d", "l"]);
       t.is(await look(fileSystem, "d"), attributes.inode);
       t.truthy(await look(fileSystem, "l"));
     }),

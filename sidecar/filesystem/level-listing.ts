@@ -20,7 +20,7 @@ export class LevelListing {
   /** Objects by the name of the file, until it is known whether a folder has it too. */
   readonly #files = new Map<string, ObjectInfo>();
   /** The latest change that showed: a folder tells of none. */
-  #newestMs = 0;
+  #newestMs: number | undefined;
   /** When the oldest thing that showed was made. */
   #oldestMs = Number.POSITIVE_INFINITY;
   #dateMs = 0;
@@ -61,10 +61,11 @@ export class LevelListing {
   /** Every page of the question about the whole level has been taken. */
   finish(): void {
     const { tree } = this.#context;
+    const newestMs = this.#newestMs ?? this.#directory.createdMs ?? this.#dateMs; // it may have changed just now
     // A folder is trusted like the listing that showed it, unless it is known how old it is.
-    this.#show(this.#newestMs, true);
+    this.#show(newestMs, true);
     tree.observePlaceholder(this.#directory, this.#placeholders.get(""), this.#observation);
-    tree.observeComplete(this.#directory, this.#names, this.#newestMs, this.#dateMs, this.#observation);
+    tree.observeComplete(this.#directory, this.#names, newestMs, this.#dateMs, this.#observation);
     this.#confirmPlace(this.#directory);
   }
 
@@ -92,7 +93,7 @@ export class LevelListing {
 
   #object(object: ObjectInfo): void {
     const name = object.name.slice(this.#prefix.length);
-    this.#newestMs = Math.max(this.#newestMs, object.updatedMs);
+    this.#newestMs = Math.max(this.#newestMs ?? object.updatedMs, object.updatedMs);
     this.#oldestMs = Math.min(this.#oldestMs, object.createdMs);
     if (name === "" || name.endsWith("/")) this.#placeholders.set(name.slice(0, -1), object);
     else if (!isFileName(name)) this.#noteUnshown(object);

@@ -11,7 +11,8 @@ import { UnshownObjects, type UnshownReports } from "./unshown-objects.ts";
 /** What listings have shown of one folder so far. */
 interface Seen {
   readonly names: Set<string>;
-  newestMs: number;
+  /** The latest change that showed. An empty bucket does not tell since when it is that. */
+  newestMs: number | undefined;
   oldestMs: number;
   placeholder: ObjectInfo | undefined;
   /** Objects where the tree has a folder (`a` beside `a/…`), until something below it has been seen. */
@@ -103,7 +104,7 @@ export class Listing {
     const { names, newestMs, placeholder, beside } = this.#of(directory);
     for (const name of beside.keys()) this.#uncover(directory, name);
     tree.observePlaceholder(directory, placeholder, this.#observation);
-    tree.observeComplete(directory, names, newestMs, this.#dateMs, this.#observation);
+    tree.observeComplete(directory, names, newestMs ?? this.#dateMs, this.#dateMs, this.#observation);
   }
 
   /** Nothing is left in a folder, so the object beside it has the name. */
@@ -158,7 +159,7 @@ export class Listing {
 
   #note(directory: DirectoryNode, object: ObjectInfo): void {
     const seen = this.#of(directory);
-    seen.newestMs = Math.max(seen.newestMs, object.updatedMs);
+    seen.newestMs = Math.max(seen.newestMs ?? object.updatedMs, object.updatedMs);
     seen.oldestMs = Math.min(seen.oldestMs, object.updatedMs);
   }
 
@@ -167,7 +168,7 @@ export class Listing {
     if (seen === undefined) {
       seen = {
         names: new Set(),
-        newestMs: 0,
+        newestMs: undefined,
         oldestMs: Number.POSITIVE_INFINITY,
         placeholder: undefined,
         beside: new Map(),

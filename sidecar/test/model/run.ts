@@ -186,6 +186,12 @@ export class Run {
     if (fault !== undefined) throw new Difference(`the bucket: ${fault}`);
   }
 
+  /** What was stored through a mapping after the close is nobody's promise until it is in the bucket (DURABILITY). */
+  async lateStoresArrived(): Promise<void> {
+    if (this.storedAfterClose) await this.compareBucket();
+    this.storedAfterClose = false;
+  }
+
   async closeAll(): Promise<void> {
     for (const handle of this.handles.splice(0)) {
       await this.both(handle.who, { call: "close", slot: handle.slot });

@@ -33,6 +33,13 @@ eachChannel(
   },
 );
 
+eachChannel("the first file in an empty bucket is listed at once", async (t, channel) => {
+  const { server, mount } = await channel.session(t);
+  t.is(await shell(mount, "ls"), "");
+  await server.put("first", "1");
+  t.is(await shell(mount, "sleep 0.5; ls"), "first\n");
+});
+
 eachChannel(
   "a replaced file is seen within a tenth of its age, whole, with another inode and another ETag",
   async (t, channel) => {

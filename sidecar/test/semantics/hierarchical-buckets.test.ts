@@ -38,6 +38,18 @@ behaviour(
 );
 
 behaviour(
+  "what is put into a folder that was empty, or had only folders, is listed at once, since nothing told how old that was",
+  async ({ t, server, top, shell }) => {
+    await server.makeFolder(`${top}/empty/`);
+    await server.makeFolder(`${top}/outer/inner/`);
+    t.is(await shell("ls . empty outer"), ".:\nempty\nouter\n\nempty:\n\nouter:\ninner\n");
+    await server.put(`${top}/empty/new`, "1");
+    await server.put(`${top}/outer/new`, "1");
+    t.is(await shell("sleep 0.5; ls empty outer"), "empty:\nnew\n\nouter:\ninner\nnew\n");
+  },
+);
+
+behaviour(
   "a folder and a file of one name are the folder, and the file shows when the folder is gone",
   async ({ t, server, top, shell }) => {
     await server.put(`${top}/both`, "a file");

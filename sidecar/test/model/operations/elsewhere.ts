@@ -39,9 +39,9 @@ async function untilDone(run: Run): Promise<void> {
   // What is owed may look as if it were there: where it has the bytes that were there before.
   if (run.world.settings.writeBack === true)
     await sidemount("pending", run.world.mount.directory, "--wait", "--timeout", "20s");
-  if (run.storedAfterClose || run.world.settings.writeBack === true) await run.compareBucket();
-  run.storedAfterClose = false;
-  if (run.world.settings.channel === "native" && run.handles.length > 0) await delay(LATE_UNLINK_MS);
+  await run.lateStoresArrived();
+  if (run.world.settings.writeBack === true) await run.compareBucket();
+  if (run.world.settings.channel === "native") await delay(LATE_UNLINK_MS);
 }
 
 /** Whether somebody else can make or replace the file: where a folder or a link is, or above it a file, it would be another. */

@@ -32,6 +32,7 @@ const remount = operation(
 
 const crash = operation("crash", 0.3, fc.record({ passthrough, trust }), async (run, drawn) => {
   await run.closeAll();
+  await run.lateStoresArrived();
   const settings = changed(run, drawn.passthrough, drawn.trust);
   run.note(`kill the mount's processes and mount again, ${JSON.stringify(settings)}`);
   await run.world.mount.kill();
