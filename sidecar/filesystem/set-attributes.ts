@@ -77,10 +77,15 @@ export class AttributeSetter {
   /** With a writer, its close uploads; without one nobody else would, so this does. */
   async #truncate(node: FileNode, size: number): Promise<void> {
     this.#openFiles.refuseIfReadOnly();
-    await node.openings.run(async () => {
-      if (size === 0) await this.#openFiles.empty(node);
-      else await this.#resize(node, size);
+    const changed = await node.openings.run(async () => {
+      if (size !== 0) return this.#resize(node, size);
+      await this.#openFiles.empty(node);
+      return true;
     });
+    if (!changed) {
+      this.#apply(node, { modifyTimeNs: "now" }); // POSIX, truncate: whatever length the file had
+      return this.persist(node);
+    }
     node.contentSerial += 1;
     if (node.writers > 0) return;
     try {
@@ -93,11 +98,11 @@ export class AttributeSetter {
     }
   }
 
-  async #resize(node: FileNode, size: number): Promise<void> {
+  /** False if there is nothing to be changed: nobody has the file open, and it has this length. */
+  async #resize(node: FileNode, size: number): Promise<boolean> {
     await this.#openFiles.obtainCopy(node);
     const { copy } = node;
-    if (copy === undefined) return;
-    if (copy.observe().size === size && node.opened.size === 0) return;
+    if (copy === undefined || (copy.observe().size === size && node.opened.size === 0)) return false;
     await this.#openFiles.allowWrites(node);
     await copy.truncate(size);
     const now = this.#context.wallNs();
@@ -107,5 +112,6 @@ export class AttributeSetter {
       timeGiven: false,
       seenModifiedNs: copy.observe().modifiedNs,
     });
+    return true;
   }
 }

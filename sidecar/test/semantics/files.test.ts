@@ -309,6 +309,23 @@ for text in (b"once", b"then", b"last"): store(text); print(stored(text))`);
 );
 
 behaviour(
+  "cutting a file to the length it has moves its time, also one that was set, and uploads nothing",
+  async ({ t, server, top, python }) => {
+    const seen = await python(`
+import time
+with open("f", "w") as f: f.write("12345")
+os.utime("f", (1, 1)); time.sleep(1.2)
+os.truncate("f", 5); print(time.time() - os.stat("f").st_mtime < 60)
+os.truncate("f", 5); time.sleep(1.5); print(time.time() - os.stat("f").st_mtime < 60)`);
+    t.is(seen, "True\nTrue\n");
+    const inserts = (await server.requests()).filter(
+      ({ method, object }) => method === "storage.objects.insert" && object === `${top}/f`,
+    );
+    t.is(inserts.length, 1);
+  },
+);
+
+behaviour(
   "RULES 2: a change whose modification time was set back is a change",
   async ({ t, python, object }) => {
     await python(`
