@@ -26,6 +26,9 @@ export interface NotificationAnswer {
   readonly code?: string;
 }
 
+/** What it says first: it is ready. */
+export type Started = "started";
+
 /** The descriptors of /dev/fuse that a thread is started with. */
 export interface NotificationDevices {
   readonly devices: readonly number[];
@@ -39,6 +42,8 @@ interface Waiting extends NotificationRequest {
 
 class Thread {
   readonly #worker: Worker;
+  /** Settled once it has started, or will not any more. */
+  readonly #begun = Promise.withResolvers<void>();
   #writing: Waiting | undefined;
 
   /** `onLost`: it has ended, and has not written `unwritten`. Throws where the machine gives us no thread. */
@@ -56,10 +61,12 @@ class Thread {
       }),
     );
     this.#worker.unref();
-    this.#worker.on("message", ({ code }: NotificationAnswer) => {
-      this.#taken()?.done(code);
+    this.#worker.on("message", (said: NotificationAnswer | Started) => {
+      if (said === "started") return this.#begun.resolve();
+      this.#taken()?.done(said.code);
       onIdle();
     });
+    this.#worker.on("exit", () => this.#begun.resolve());
     this.#worker.on("error", (error) => onLost(error, this, this.#taken()));
   }
 
@@ -74,7 +81,10 @@ class Thread {
     this.#worker.postMessage(request, [own.buffer]);
   }
 
+  /** A thread that is ended while it loads its code takes the process down: Node aborts. */
   async end(): Promise<void> {
+    this.#worker.ref();
+    await this.#begun.promise;
     await this.#worker.terminate();
   }
 

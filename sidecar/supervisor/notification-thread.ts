@@ -13,7 +13,12 @@ import { parentPort, workerData } from "node:worker_threads";
 
 import { ioctl, unshareDescriptors } from "../lib/system-calls.ts";
 import { codeOf } from "./mount-refused.ts";
-import type { NotificationAnswer, NotificationDevices, NotificationRequest } from "./name-notifications.ts";
+import type {
+  NotificationAnswer,
+  NotificationDevices,
+  NotificationRequest,
+  Started,
+} from "./name-notifications.ts";
 
 /** _IOR(229, 0, uint32_t): the argument is the descriptor of a device that is mounted. */
 const FUSE_DEV_IOC_CLONE = 0x8004e500;
@@ -30,6 +35,8 @@ closeAllBut(clones);
 port.on("message", ({ mount, bytes }: NotificationRequest) => {
   port.postMessage(write(clones[mount] as number, bytes));
 });
+
+port.postMessage("started" satisfies Started);
 
 function write(clone: number, bytes: Uint8Array): NotificationAnswer {
   try {

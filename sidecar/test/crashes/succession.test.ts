@@ -166,6 +166,17 @@ ctypes.memmove(address, b"changed", 7); sys.stdin.readline()`,
   t.deepEqual(await once(program, "exit"), [0, null]);
 });
 
+test("a mount that is told to stop as soon as it is there ends in good order", async (t) => {
+  t.timeout(120_000);
+  const { mount } = await session(t, DEVICE);
+  for (let round = 0; round < 20; round += 1) {
+    const code = await mount.stop();
+    // Or it had not yet said that it is ready: then it ends as by the signal.
+    t.true(code === 0 || code === 128 + constants.signals.SIGTERM, `round ${round}: ${code}`);
+    await mount.start(DEVICE);
+  }
+});
+
 /** A mount with a notification in the kernel that waits for a folder's lock, which a look-up holds that nobody answers. */
 async function stuckNotification(
   t: ExecutionContext,
