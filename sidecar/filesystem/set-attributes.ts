@@ -83,6 +83,7 @@ export class AttributeSetter {
       return true;
     });
     if (!changed) {
+      this.#resting.soon(node); // its copy was opened to see how long it is
       this.#apply(node, { modifyTimeNs: "now" }); // POSIX, truncate: whatever length the file had
       return this.persist(node);
     }
